@@ -22,6 +22,11 @@ export function layOutIncludes(): void {
   for (const name of ['annotations.proto', 'http.proto']) {
     copyFileSync(join(protobufjs, 'google', 'api', name), join(includes, 'google', 'api', name));
   }
+  writeFileSync(
+    join(includes, 'google', 'api', 'httpbody.proto'),
+    'syntax = "proto3";\npackage google.api;\nimport "google/protobuf/any.proto";\n' +
+      'message HttpBody { string content_type = 1; bytes data = 2; repeated google.protobuf.Any extensions = 3; }\n',
+  );
   writeFileSync(join(includes, 'buf', 'validate', 'validate.proto'), printProto(file_buf_validate_validate));
 }
 
