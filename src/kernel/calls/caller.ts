@@ -1,0 +1,50 @@
+import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
+import { permissionDenied, unauthenticated } from '../fault.ts';
+import type { Method } from './contract.ts';
+
+/** On whose behalf a call is made: set once at the edge, carried unchanged from service to service. */
+export interface Caller {
+  /** A user's id or a service's name; empty for anybody. */
+  readonly id: string;
+  readonly name: string;
+  readonly roles: readonly Role[];
+  /** What the credential allows, such as `data:read`, `data:*` or `*`. */
+  readonly scopes: readonly string[];
+  /** The service that makes the call for the caller; empty at the edge. */
+  readonly via: string;
+}
+
+export const anybody: Caller = Object.freeze({ id: '', name: 'anybody', roles: [], scopes: [], via: '' });
+
+/** A service acting for itself. */
+export function serviceCaller(name: string): Caller {
+  return Object.freeze({ id: name, name, roles: [Role.SERVICE], scopes: ['*'], via: '' });
+}
+
+/**
+ * Checks the method's call option against a caller: roles first, then the scopes of the credential.
+ * Errors: `unauthenticated` for anybody, `permission_denied` for a known caller.
+ */
+export function assertMayCall(method: Method, caller: Caller): void {
+  const { roles } = method;
+  if (roles.has(Role.ANYONE)) return;
+  if (!caller.roles.some((role) => roles.has(role))) {
+    if (caller.id === '') throw unauthenticated(`Cannot call ${method.name}: no credentials were given`, { hint: 'Sign in, or send a token.' });
+    throw permissionDenied(`Cannot call ${method.name}: ${caller.name} does not have the role it needs`, { reason: 'role_missing' });
+  }
+  if (!hasScope(caller.scopes, method.scope)) {
+    throw permissionDenied(`Cannot call ${method.name}: the credential lacks the scope "${method.scope}"`, {
+      reason: 'scope_missing',
+      hint: `Use a token with the scope "${method.scope}".`,
+    });
+  }
+}
+
+/** True when one of `held` covers `wanted`: equal, `area:*`, `area:write` for `area:read`, or `*`. */
+export function hasScope(held: readonly string[], wanted: string): boolean {
+  if (held.includes('*')) return true;
+  if (wanted === '*') return held.length > 0;
+  if (held.includes(wanted)) return true;
+  const area = wanted.slice(0, wanted.indexOf(':'));
+  return held.includes(`${area}:*`) || (wanted.endsWith(':read') && held.includes(`${area}:write`));
+}

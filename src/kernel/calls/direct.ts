@@ -1,0 +1,94 @@
+import type { Message } from '@bufbuild/protobuf';
+import { Fault, unavailable } from '../fault.ts';
+import { deadlineFault, type Incoming } from './call.ts';
+import type { Channel, Outgoing } from './channel.ts';
+import type { Method } from './contract.ts';
+import type { Bound } from './dispatcher.ts';
+import type { Endpoint } from './endpoint.ts';
+
+/** The way to services of the same process: the same checks as across a socket, without socket or encoding. */
+export function createDirectChannel(endpoint: Endpoint): Channel {
+  return {
+    address: 'direct',
+    unary: async (method, request, outgoing) => {
+      const answer = bound(endpoint, method, outgoing).unary(request, outgoing);
+      return outgoing.timeoutMs === undefined && !outgoing.signal ? answer : await withinDeadline(answer, method, outgoing);
+    },
+    stream: (method, requests, outgoing) => interruptible(bound(endpoint, method, outgoing), requests, method, outgoing),
+    close: async () => undefined,
+  };
+}
+
+function bound(endpoint: Endpoint, method: Method, outgoing: Outgoing): Bound {
+  const found = endpoint.find(outgoing.service, method.name);
+  if (!found) throw unavailable(`Cannot call ${method.name}: ${outgoing.service || 'its service'} does not run in this process`);
+  return found;
+}
+
+/** The caller gets its answer by the deadline even when the handler ignores its signal. */
+function withinDeadline(answer: Promise<Message>, method: Method, { timeoutMs, signal }: Outgoing): Promise<Message> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      if (timer) clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+    const abort = (): void => {
+      end();
+      reject(Fault.from(signal?.reason));
+    };
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            end();
+            reject(deadlineFault(method.name));
+          }, timeoutMs);
+    if (signal?.aborted) abort();
+    else signal?.addEventListener('abort', abort, { once: true });
+    answer.then(
+      (message) => {
+        end();
+        resolve(message);
+      },
+      (error: unknown) => {
+        end();
+        reject(error);
+      },
+    );
+  });
+}
+
+async function* interruptible(found: Bound, requests: Message | AsyncIterable<Message>, method: Method, outgoing: Outgoing): AsyncGenerator<Message, void, undefined> {
+  const controller = new AbortController();
+  const upstream = outgoing.signal;
+  const forward = (): void => controller.abort(upstream?.reason);
+  if (upstream?.aborted) forward();
+  else upstream?.addEventListener('abort', forward, { once: true });
+  const late = (): void => controller.abort(deadlineFault(method.name));
+  const timer = outgoing.timeoutMs === undefined ? undefined : setTimeout(late, outgoing.timeoutMs);
+  const { signal } = controller;
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => undefined);
+  signal.addEventListener('abort', () => aborted.reject(Fault.from(signal.reason)), { once: true });
+  const incoming: Incoming = { ...outgoing, signal };
+  const iterator = found.stream(requests, incoming)[Symbol.asyncIterator]();
+  let isOpen = true;
+  try {
+    while (true) {
+      const next = await Promise.race([iterator.next(), aborted.promise]);
+      if (next.done) {
+        isOpen = false;
+        return;
+      }
+      yield next.value;
+    }
+  } finally {
+    if (timer) clearTimeout(timer);
+    upstream?.removeEventListener('abort', forward);
+    // Not awaited: a handler that ignores its signal must not hold its client. Its failure was reported by the dispatcher.
+    if (isOpen) {
+      controller.abort();
+      iterator.return?.().catch(() => undefined);
+    }
+  }
+}

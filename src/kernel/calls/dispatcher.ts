@@ -1,0 +1,223 @@
+import { create, type DescMessage, type DescMethod, type DescService, isMessage, type Message, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import { Code, Fault, invalidArgument, unavailable } from '../fault.ts';
+import type { Log } from '../log.ts';
+import { Call, deadlineFault, type Incoming } from './call.ts';
+import { assertMayCall } from './caller.ts';
+import { type Contract, type Method, readContract } from './contract.ts';
+
+type Init<D extends DescMessage> = MessageInitShape<D> | MessageShape<D>;
+
+/** One method as a service implements it. Unary and client streams may answer at once or by promise. */
+export type Handler<M extends DescMethod> = M extends { methodKind: 'unary'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+  ? (request: MessageShape<I>, call: Call) => Promise<Init<O>> | Init<O>
+  : M extends { methodKind: 'server_streaming'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+    ? (request: MessageShape<I>, call: Call) => AsyncIterable<Init<O>>
+    : M extends { methodKind: 'client_streaming'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+      ? (requests: AsyncIterable<MessageShape<I>>, call: Call) => Promise<Init<O>>
+      : M extends { methodKind: 'bidi_streaming'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+        ? (requests: AsyncIterable<MessageShape<I>>, call: Call) => AsyncIterable<Init<O>>
+        : never;
+
+/** All methods of a contract as a service implements them. */
+export type Implementation<S extends DescService> = { readonly [K in keyof S['method']]: Handler<S['method'][K]> };
+
+/** A contract with its implementation, made by `implement`. */
+export interface Binding {
+  readonly contract: Contract;
+  readonly handlers: ReadonlyMap<string, AnyHandler>;
+}
+
+type AnyHandler = (request: unknown, call: Call) => unknown;
+
+/** Pairs a contract with its implementation; the compiler checks that no method is missing. */
+export function implement<S extends DescService>(desc: S, implementation: Implementation<S>): Binding {
+  const contract = readContract(desc);
+  const handlers = new Map<string, AnyHandler>();
+  for (const method of contract.methods) {
+    const handler = (implementation as Record<string, AnyHandler | undefined>)[method.desc.localName];
+    if (!handler) throw new Error(`Cannot start: ${method.name} is not implemented.`);
+    handlers.set(method.name, handler.bind(implementation));
+  }
+  return { contract, handlers };
+}
+
+/** One finished call, for metrics, traces and audit. */
+export interface CallRecord {
+  readonly service: string;
+  readonly method: Method;
+  readonly call: Call;
+  /** Undefined when the call succeeded. */
+  readonly fault: Fault | undefined;
+  /** Unit: milliseconds. */
+  readonly durationMs: number;
+  /** The request, for audit fields; absent for client streams. */
+  readonly request: Message | undefined;
+}
+
+export interface DispatcherOptions {
+  /** Name of the service instance. */
+  readonly service: string;
+  readonly log: Log;
+  /** Called once after every call, whatever its outcome; must not throw. */
+  readonly observe?: (record: CallRecord) => void;
+}
+
+/** A method bound to the code that serves it, behind every check the kernel makes. */
+export interface Bound {
+  readonly method: Method;
+  unary(request: Message, incoming: Incoming): Promise<Message>;
+  stream(requests: Message | AsyncIterable<Message>, incoming: Incoming): AsyncIterable<Message>;
+}
+
+/**
+ * Serves the calls of one service instance. Every transport ends here, so caller, permission, validation, deadline, metrics and
+ * audit are the same on all of them.
+ */
+export class Dispatcher {
+  readonly service: string;
+  readonly contracts: readonly Contract[];
+  readonly #bound = new Map<string, Bound>();
+  readonly #log: Log;
+  readonly #observe: ((record: CallRecord) => void) | undefined;
+  #inFlight = 0;
+  #isDraining = false;
+  #whenIdle: (() => void) | undefined;
+
+  constructor(bindings: readonly Binding[], options: DispatcherOptions) {
+    this.service = options.service;
+    this.#log = options.log;
+    this.#observe = options.observe;
+    this.contracts = bindings.map((binding) => binding.contract);
+    for (const { contract, handlers } of bindings) {
+      for (const method of contract.methods) this.#bound.set(method.name, this.#bind(method, handlers.get(method.name) as AnyHandler));
+    }
+  }
+
+  find(methodName: string): Bound | undefined {
+    return this.#bound.get(methodName);
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Refuses new calls and resolves when those under way have ended, or when `signal` aborts. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#isDraining = true;
+    if (this.#inFlight === 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  #bind(method: Method, handler: AnyHandler): Bound {
+    return {
+      method,
+      unary: (request, incoming) => this.#unary(method, handler, request, incoming),
+      stream: (requests, incoming) => this.#stream(method, handler, requests, incoming),
+    };
+  }
+
+  async #unary(method: Method, handler: AnyHandler, request: Message, incoming: Incoming): Promise<Message> {
+    const startMs = performance.now();
+    const call = new Call(method, incoming, startMs);
+    this.#inFlight++;
+    let fault: Fault | undefined;
+    try {
+      this.#admit(method, call, startMs);
+      assertValid(method, request);
+      const answer = handler(request, call);
+      return answerMessage(method, isPromise(answer) ? await answer : answer);
+    } catch (error) {
+      fault = this.#toFault(error, call);
+      throw fault;
+    } finally {
+      this.#finish({ service: this.service, method, call, fault, durationMs: performance.now() - startMs, request });
+    }
+  }
+
+  async *#stream(
+    method: Method,
+    handler: AnyHandler,
+    requests: Message | AsyncIterable<Message>,
+    incoming: Incoming,
+  ): AsyncGenerator<Message, void, undefined> {
+    const startMs = performance.now();
+    const call = new Call(method, incoming, startMs);
+    this.#inFlight++;
+    let fault: Fault | undefined;
+    let isWhole = false;
+    const single = method.kind === 'server_streaming' || method.kind === 'unary' ? (requests as Message) : undefined;
+    try {
+      this.#admit(method, call, startMs);
+      if (single) assertValid(method, single);
+      const answer = handler(single ?? validated(method, requests as AsyncIterable<Message>), call);
+      if (method.kind === 'client_streaming' || method.kind === 'unary') {
+        yield answerMessage(method, await answer);
+      } else {
+        for await (const message of answer as AsyncIterable<unknown>) {
+          // A handler that never looks at its signal still ends with its call.
+          if (call.signal.aborted) throw call.signal.reason;
+          yield answerMessage(method, message);
+        }
+      }
+      isWhole = true;
+    } catch (error) {
+      fault = this.#toFault(error, call);
+      throw fault;
+    } finally {
+      if (!isWhole && !fault) fault = new Fault(Code.Canceled, `${method.name} was left by its client`);
+      this.#finish({ service: this.service, method, call, fault, durationMs: performance.now() - startMs, request: single });
+    }
+  }
+
+  #admit(method: Method, call: Call, nowMs: number): void {
+    if (this.#isDraining) throw unavailable(`${this.service} is stopping`, { reason: 'stopping', retryAfterMs: 500 });
+    if (call.deadlineMs <= nowMs) throw deadlineFault(method.name);
+    assertMayCall(method, call.caller);
+  }
+
+  #toFault(error: unknown, call: Call): Fault {
+    if (error instanceof Fault) return error;
+    const aborted = call.signal.aborted ? call.signal.reason : undefined;
+    if (aborted instanceof Fault) return aborted;
+    const fault = Fault.from(error);
+    if (fault.code === Code.Internal) {
+      this.#log.error('a call failed unexpectedly', { method: call.method.name, trace: call.trace.traceId, error });
+      return new Fault(Code.Internal, `Internal error; the log of ${this.service} has it under trace ${call.trace.traceId}`, { cause: error });
+    }
+    return fault;
+  }
+
+  #finish(record: CallRecord): void {
+    record.call.end();
+    this.#inFlight--;
+    this.#observe?.(record);
+    if (this.#inFlight === 0) this.#whenIdle?.();
+  }
+}
+
+function assertValid(method: Method, request: Message): void {
+  const violations = method.validate(request);
+  if (violations.length === 0) return;
+  const [first] = violations;
+  const rest = violations.length > 1 ? ` (and ${violations.length - 1} more)` : '';
+  throw invalidArgument(`Cannot call ${method.name}: ${first?.field} ${first?.message}${rest}`, { reason: 'invalid_request', violations });
+}
+
+async function* validated(method: Method, requests: AsyncIterable<Message>): AsyncGenerator<Message, void, undefined> {
+  for await (const request of requests) {
+    assertValid(method, request);
+    yield request;
+  }
+}
+
+function answerMessage(method: Method, answer: unknown): Message {
+  if (isMessage(answer)) return answer;
+  return create(method.output, answer as MessageInitShape<DescMessage>) as Message;
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return value instanceof Promise;
+}
