@@ -36,7 +36,9 @@ export function installIfNeeded({ dev }) {
   if (lockBefore) writeFileSync(lock, lockBefore);
   if (result.status !== 0) fail('Cannot install: "npm install" failed; its messages are above. Run the same command again.');
   if (!existsSync(node26())) {
-    fail('Cannot find the pinned Node after installing: install scripts may be switched off. Run "npm rebuild node", then try again.');
+    fail(
+      'Cannot find the pinned Node after installing: install scripts may be switched off. Run "npm rebuild node", then try again.',
+    );
   }
   writeFileSync(stamp, `${wanted} ${dev ? 'all' : 'run'}`);
   console.error(`Installed in ${Math.round((Date.now() - started) / 1000)} s.`);

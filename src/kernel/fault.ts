@@ -65,7 +65,8 @@ export class Fault extends Error {
   /** A fault from anything thrown: faults pass, aborts become `canceled`, the rest `internal` with the cause kept for the log. */
   static from(error: unknown): Fault {
     if (error instanceof Fault) return error;
-    if (error instanceof Error && error.name === 'AbortError') return new Fault(Code.Canceled, 'The call was cancelled', { cause: error });
+    if (error instanceof Error && error.name === 'AbortError')
+      return new Fault(Code.Canceled, 'The call was cancelled', { cause: error });
     if (error instanceof Error && error.name === 'TimeoutError') {
       return new Fault(Code.DeadlineExceeded, 'The call took longer than its deadline', { cause: error });
     }
@@ -73,12 +74,16 @@ export class Fault extends Error {
   }
 }
 
-export const invalidArgument = (message: string, options?: FaultOptions): Fault => new Fault(Code.InvalidArgument, message, options);
+export const invalidArgument = (message: string, options?: FaultOptions): Fault =>
+  new Fault(Code.InvalidArgument, message, options);
 export const notFound = (message: string, options?: FaultOptions): Fault => new Fault(Code.NotFound, message, options);
 export const alreadyExists = (message: string, options?: FaultOptions): Fault => new Fault(Code.AlreadyExists, message, options);
-export const permissionDenied = (message: string, options?: FaultOptions): Fault => new Fault(Code.PermissionDenied, message, options);
-export const unauthenticated = (message: string, options?: FaultOptions): Fault => new Fault(Code.Unauthenticated, message, options);
-export const failedPrecondition = (message: string, options?: FaultOptions): Fault => new Fault(Code.FailedPrecondition, message, options);
+export const permissionDenied = (message: string, options?: FaultOptions): Fault =>
+  new Fault(Code.PermissionDenied, message, options);
+export const unauthenticated = (message: string, options?: FaultOptions): Fault =>
+  new Fault(Code.Unauthenticated, message, options);
+export const failedPrecondition = (message: string, options?: FaultOptions): Fault =>
+  new Fault(Code.FailedPrecondition, message, options);
 export const aborted = (message: string, options?: FaultOptions): Fault => new Fault(Code.Aborted, message, options);
 export const exhausted = (message: string, options?: FaultOptions): Fault => new Fault(Code.ResourceExhausted, message, options);
 export const unavailable = (message: string, options?: FaultOptions): Fault => new Fault(Code.Unavailable, message, options);

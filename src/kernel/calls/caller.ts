@@ -29,8 +29,11 @@ export function assertMayCall(method: Method, caller: Caller): void {
   const { roles } = method;
   if (roles.has(Role.ANYONE)) return;
   if (!caller.roles.some((role) => roles.has(role))) {
-    if (caller.id === '') throw unauthenticated(`Cannot call ${method.name}: no credentials were given`, { hint: 'Sign in, or send a token.' });
-    throw permissionDenied(`Cannot call ${method.name}: ${caller.name} does not have the role it needs`, { reason: 'role_missing' });
+    if (caller.id === '')
+      throw unauthenticated(`Cannot call ${method.name}: no credentials were given`, { hint: 'Sign in, or send a token.' });
+    throw permissionDenied(`Cannot call ${method.name}: ${caller.name} does not have the role it needs`, {
+      reason: 'role_missing',
+    });
   }
   if (!hasScope(caller.scopes, method.scope)) {
     throw permissionDenied(`Cannot call ${method.name}: the credential lacks the scope "${method.scope}"`, {

@@ -1,4 +1,13 @@
-import { create, type DescMessage, type DescMethod, type DescService, isMessage, type Message, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  isMessage,
+  type Message,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
 import { Code, Fault } from '../fault.ts';
 import type { Call } from './call.ts';
 import { anybody, type Caller } from './caller.ts';
@@ -20,7 +29,11 @@ export interface CallOptions {
 type Init<D extends DescMessage> = MessageInitShape<D> | MessageShape<D>;
 type Requests<D extends DescMessage> = AsyncIterable<Init<D>>;
 
-export type ClientMethod<M extends DescMethod> = M extends { methodKind: 'unary'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+export type ClientMethod<M extends DescMethod> = M extends {
+  methodKind: 'unary';
+  input: infer I extends DescMessage;
+  output: infer O extends DescMessage;
+}
   ? (request: Init<I>, options?: CallOptions) => Promise<MessageShape<O>>
   : M extends { methodKind: 'server_streaming'; input: infer I extends DescMessage; output: infer O extends DescMessage }
     ? (request: Init<I>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
@@ -72,17 +85,26 @@ export function createClient<S extends DescService>(desc: S, options: ClientOpti
 function clientMethod(method: Method, options: ClientOptions): unknown {
   switch (method.kind) {
     case 'unary':
-      return (request: unknown, callOptions?: CallOptions) => unary(method, toMessage(method.input, request), options, callOptions);
+      return (request: unknown, callOptions?: CallOptions) =>
+        unary(method, toMessage(method.input, request), options, callOptions);
     case 'server_streaming':
-      return (request: unknown, callOptions?: CallOptions) => stream(method, toMessage(method.input, request), options, callOptions);
+      return (request: unknown, callOptions?: CallOptions) =>
+        stream(method, toMessage(method.input, request), options, callOptions);
     case 'client_streaming':
-      return (requests: AsyncIterable<unknown>, callOptions?: CallOptions) => only(method, stream(method, messages(method, requests), options, callOptions));
+      return (requests: AsyncIterable<unknown>, callOptions?: CallOptions) =>
+        only(method, stream(method, messages(method, requests), options, callOptions));
     case 'bidi_streaming':
-      return (requests: AsyncIterable<unknown>, callOptions?: CallOptions) => stream(method, messages(method, requests), options, callOptions);
+      return (requests: AsyncIterable<unknown>, callOptions?: CallOptions) =>
+        stream(method, messages(method, requests), options, callOptions);
   }
 }
 
-async function unary(method: Method, request: Message, options: ClientOptions, callOptions: CallOptions | undefined): Promise<Message> {
+async function unary(
+  method: Method,
+  request: Message,
+  options: ClientOptions,
+  callOptions: CallOptions | undefined,
+): Promise<Message> {
   const { retry } = options;
   const attemptsMax = retry && method.isIdempotent ? retry.attemptsMax : 1;
   for (let attempt = 1; ; attempt++) {

@@ -1,7 +1,7 @@
 import { type DescMessage, type DescMethod, type DescService, getOption, hasOption } from '@bufbuild/protobuf';
 import { Access, type CallRule, call as callOption, Role } from '#gen/cellar/kernel/v1/options_pb.ts';
-import type { HttpRule } from '#gen/google/api/http_pb.ts';
 import { http as httpOption } from '#gen/google/api/annotations_pb.ts';
+import type { HttpRule } from '#gen/google/api/http_pb.ts';
 import { compileValidator, type Validate } from './validate.ts';
 
 /** How long a unary call may take when neither caller nor contract says otherwise. Unit: milliseconds. */
@@ -80,7 +80,9 @@ function readMethod(service: DescService, desc: DescMethod): Method {
 
 function readRule(name: string, desc: DescMethod): CallRule {
   if (!hasOption(desc, callOption)) {
-    throw new Error(`Cannot start: method ${name} has no (cellar.kernel.v1.call) option, so nobody may call it. Add access and roles to it.`);
+    throw new Error(
+      `Cannot start: method ${name} has no (cellar.kernel.v1.call) option, so nobody may call it. Add access and roles to it.`,
+    );
   }
   const rule = getOption(desc, callOption);
   if (rule.access !== Access.READ && rule.access !== Access.WRITE) {

@@ -58,7 +58,12 @@ function withinDeadline(answer: Promise<Message>, method: Method, { timeoutMs, s
   });
 }
 
-async function* interruptible(found: Bound, requests: Message | AsyncIterable<Message>, method: Method, outgoing: Outgoing): AsyncGenerator<Message, void, undefined> {
+async function* interruptible(
+  found: Bound,
+  requests: Message | AsyncIterable<Message>,
+  method: Method,
+  outgoing: Outgoing,
+): AsyncGenerator<Message, void, undefined> {
   const controller = new AbortController();
   const upstream = outgoing.signal;
   const forward = (): void => controller.abort(upstream?.reason);

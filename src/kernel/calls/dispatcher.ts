@@ -1,4 +1,13 @@
-import { create, type DescMessage, type DescMethod, type DescService, isMessage, type Message, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  isMessage,
+  type Message,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
 import { Code, Fault, invalidArgument, unavailable } from '../fault.ts';
 import type { Log } from '../log.ts';
 import { Call, deadlineFault, type Incoming } from './call.ts';
@@ -8,7 +17,11 @@ import { type Contract, type Method, readContract } from './contract.ts';
 type Init<D extends DescMessage> = MessageInitShape<D> | MessageShape<D>;
 
 /** One method as a service implements it. Unary and client streams may answer at once or by promise. */
-export type Handler<M extends DescMethod> = M extends { methodKind: 'unary'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+export type Handler<M extends DescMethod> = M extends {
+  methodKind: 'unary';
+  input: infer I extends DescMessage;
+  output: infer O extends DescMessage;
+}
   ? (request: MessageShape<I>, call: Call) => Promise<Init<O>> | Init<O>
   : M extends { methodKind: 'server_streaming'; input: infer I extends DescMessage; output: infer O extends DescMessage }
     ? (request: MessageShape<I>, call: Call) => AsyncIterable<Init<O>>
@@ -89,7 +102,8 @@ export class Dispatcher {
     this.#observe = options.observe;
     this.contracts = bindings.map((binding) => binding.contract);
     for (const { contract, handlers } of bindings) {
-      for (const method of contract.methods) this.#bound.set(method.name, this.#bind(method, handlers.get(method.name) as AnyHandler));
+      for (const method of contract.methods)
+        this.#bound.set(method.name, this.#bind(method, handlers.get(method.name) as AnyHandler));
     }
   }
 
@@ -185,7 +199,9 @@ export class Dispatcher {
     const fault = Fault.from(error);
     if (fault.code === Code.Internal) {
       this.#log.error('a call failed unexpectedly', { method: call.method.name, trace: call.trace.traceId, error });
-      return new Fault(Code.Internal, `Internal error; the log of ${this.service} has it under trace ${call.trace.traceId}`, { cause: error });
+      return new Fault(Code.Internal, `Internal error; the log of ${this.service} has it under trace ${call.trace.traceId}`, {
+        cause: error,
+      });
     }
     return fault;
   }
@@ -203,7 +219,10 @@ function assertValid(method: Method, request: Message): void {
   if (violations.length === 0) return;
   const [first] = violations;
   const rest = violations.length > 1 ? ` (and ${violations.length - 1} more)` : '';
-  throw invalidArgument(`Cannot call ${method.name}: ${first?.field} ${first?.message}${rest}`, { reason: 'invalid_request', violations });
+  throw invalidArgument(`Cannot call ${method.name}: ${first?.field} ${first?.message}${rest}`, {
+    reason: 'invalid_request',
+    violations,
+  });
 }
 
 async function* validated(method: Method, requests: AsyncIterable<Message>): AsyncGenerator<Message, void, undefined> {

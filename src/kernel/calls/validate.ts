@@ -48,7 +48,8 @@ function compile(desc: DescMessage): { checks: FieldCheck[] } {
   const entry = { checks: [] as FieldCheck[] };
   compiled.set(desc, entry);
   if (hasOption(desc, messageOption)) throw unknownRule(desc.typeName, 'message');
-  for (const oneof of desc.oneofs) if (hasOption(oneof, oneofOption)) throw unknownRule(`${desc.typeName}.${oneof.name}`, 'oneof');
+  for (const oneof of desc.oneofs)
+    if (hasOption(oneof, oneofOption)) throw unknownRule(`${desc.typeName}.${oneof.name}`, 'oneof');
   for (const field of desc.fields) {
     const check = compileField(field);
     if (check) entry.checks.push(check);
@@ -180,7 +181,9 @@ function stringCheck(where: string, rules: Message): Check {
   if (isSet(rules, 'maxLen')) {
     // The quick test first: UTF-16 units are never fewer than code points.
     const max = Number(maxLen);
-    checks.push((value) => lengthMessage((value as string).length > max && [...(value as string)].length > max, 'at most', maxLen));
+    checks.push((value) =>
+      lengthMessage((value as string).length > max && [...(value as string)].length > max, 'at most', maxLen),
+    );
   }
   if (isSet(rules, 'maxBytes')) {
     const max = Number(maxBytes);
@@ -193,7 +196,10 @@ function stringCheck(where: string, rules: Message): Check {
     const expression = new RegExp(pattern, 'u');
     checks.push((value) => (expression.test(value as string) ? undefined : `must match ${pattern}`));
   }
-  if (allowed.length > 0) checks.push((value) => (allowed.includes(value as string) ? undefined : `must be one of ${allowed.map((word) => `"${word}"`).join(', ')}`));
+  if (allowed.length > 0)
+    checks.push((value) =>
+      allowed.includes(value as string) ? undefined : `must be one of ${allowed.map((word) => `"${word}"`).join(', ')}`,
+    );
   return firstOf(checks);
 }
 
@@ -211,15 +217,24 @@ function lengthMessage(broken: boolean, word: string, length: bigint): string | 
 
 function numberCheck(where: string, rules: Message): Check {
   assertKnown(where, rules, ['lessThan', 'greaterThan']);
-  const { lessThan, greaterThan } = rules as unknown as Record<'lessThan' | 'greaterThan', { case?: string; value?: number | bigint }>;
+  const { lessThan, greaterThan } = rules as unknown as Record<
+    'lessThan' | 'greaterThan',
+    { case?: string; value?: number | bigint }
+  >;
   const checks: Check[] = [];
-  if (lessThan.case === 'lte') checks.push((value) => ((value as number) <= (lessThan.value as number) ? undefined : `must be at most ${lessThan.value}`));
-  if (lessThan.case === 'lt') checks.push((value) => ((value as number) < (lessThan.value as number) ? undefined : `must be less than ${lessThan.value}`));
+  if (lessThan.case === 'lte')
+    checks.push((value) => ((value as number) <= (lessThan.value as number) ? undefined : `must be at most ${lessThan.value}`));
+  if (lessThan.case === 'lt')
+    checks.push((value) => ((value as number) < (lessThan.value as number) ? undefined : `must be less than ${lessThan.value}`));
   if (greaterThan.case === 'gte') {
-    checks.push((value) => ((value as number) >= (greaterThan.value as number) ? undefined : `must be at least ${greaterThan.value}`));
+    checks.push((value) =>
+      (value as number) >= (greaterThan.value as number) ? undefined : `must be at least ${greaterThan.value}`,
+    );
   }
   if (greaterThan.case === 'gt') {
-    checks.push((value) => ((value as number) > (greaterThan.value as number) ? undefined : `must be more than ${greaterThan.value}`));
+    checks.push((value) =>
+      (value as number) > (greaterThan.value as number) ? undefined : `must be more than ${greaterThan.value}`,
+    );
   }
   return firstOf(checks);
 }
@@ -232,12 +247,20 @@ function durationCheck(where: string, rules: Message): Check {
   const { case: upper, value: upperValue } = lessThan;
   if (upper) {
     const bound = seconds(upperValue);
-    checks.push((value) => ((upper === 'lte' ? seconds(value) <= bound : seconds(value) < bound) ? undefined : `must be ${upper === 'lte' ? 'at most' : 'less than'} ${bound} s`));
+    checks.push((value) =>
+      (upper === 'lte' ? seconds(value) <= bound : seconds(value) < bound)
+        ? undefined
+        : `must be ${upper === 'lte' ? 'at most' : 'less than'} ${bound} s`,
+    );
   }
   const { case: lower, value: lowerValue } = greaterThan;
   if (lower) {
     const bound = seconds(lowerValue);
-    checks.push((value) => ((lower === 'gte' ? seconds(value) >= bound : seconds(value) > bound) ? undefined : `must be ${lower === 'gte' ? 'at least' : 'more than'} ${bound} s`));
+    checks.push((value) =>
+      (lower === 'gte' ? seconds(value) >= bound : seconds(value) > bound)
+        ? undefined
+        : `must be ${lower === 'gte' ? 'at least' : 'more than'} ${bound} s`,
+    );
   }
   return firstOf(checks);
 }
@@ -274,7 +297,9 @@ function descOf(message: Message): DescMessage {
 }
 
 function unknownRule(where: string, rule: string): Error {
-  return new Error(`Cannot start: ${where} has the validation rule "${rule}", which the kernel does not know. Use another rule, or teach src/kernel/calls/validate.ts.`);
+  return new Error(
+    `Cannot start: ${where} has the validation rule "${rule}", which the kernel does not know. Use another rule, or teach src/kernel/calls/validate.ts.`,
+  );
 }
 
 function join(path: string, name: string): string {

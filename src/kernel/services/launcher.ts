@@ -1,0 +1,186 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DescService } from '@bufbuild/protobuf';
+import { serviceCaller } from '../calls/caller.ts';
+import { createClient } from '../calls/client.ts';
+import { type CallRecord, Dispatcher } from '../calls/dispatcher.ts';
+import type { Endpoint } from '../calls/endpoint.ts';
+import type { Database } from '../database/database.ts';
+import { migrate } from '../database/migrations.ts';
+import type { Log } from '../log.ts';
+import type { SettingsSpec } from '../settings/setting.ts';
+import { type Address, type Channels, type Registry, routeTo, ServiceState } from './registry.ts';
+import {
+  type Clock,
+  type HttpHandler,
+  instanceName,
+  type Metrics,
+  type Micro,
+  type Running,
+  type ServiceDefinition,
+  type ServiceInstance,
+} from './service.ts';
+import { startOrder } from './start-order.ts';
+
+/** What the services of one process share; built by whoever starts the process: `cellar start`, a fork, or a test. */
+export interface Surroundings {
+  readonly home: string;
+  readonly machine: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly registry: Registry;
+  readonly channels: Channels;
+  readonly endpoint: Endpoint;
+  /** Handlers of raw HTTP in this process, by service; the launcher fills it. */
+  readonly http: Map<string, HttpHandler>;
+  /** Sends a raw request to a service that runs elsewhere or here. */
+  readonly forward: Micro['forward'];
+  /** Values of a service's section, checked and frozen. */
+  readonly settings: (definition: ServiceDefinition<SettingsSpec>) => unknown;
+  /** Opens the service's own database. */
+  readonly openDatabase: (service: string) => Promise<Database>;
+  /** How other processes reach this one; `direct` when nothing listens. */
+  readonly address: Address;
+  readonly restarts?: number;
+  readonly observe?: (record: CallRecord) => void;
+}
+
+/** A started instance, until stopped. */
+export interface Started {
+  readonly name: string;
+  readonly dispatcher: Dispatcher;
+  readonly running: Running;
+  stop(signal: AbortSignal): Promise<void>;
+}
+
+/** Starts instances in the order of their needs, each ready before the next. When one fails those before it are stopped again. */
+export async function startInstances(instances: readonly ServiceInstance[], surroundings: Surroundings): Promise<Started[]> {
+  const started: Started[] = [];
+  const ordered = startOrder(
+    instances,
+    ({ definition }) => definition.name,
+    ({ definition }) => definition.needs,
+  );
+  try {
+    for (const instance of ordered) started.push(await startInstance(instance, surroundings));
+  } catch (error) {
+    await stopInstances(started, AbortSignal.timeout(5000));
+    throw error;
+  }
+  return started;
+}
+
+/** Stops in reverse order: each refuses new calls, finishes those under way, then lets its parts go. */
+export async function stopInstances(started: readonly Started[], signal: AbortSignal): Promise<void> {
+  for (const one of started.toReversed()) await one.stop(signal);
+}
+
+export async function startInstance(instance: ServiceInstance, surroundings: Surroundings): Promise<Started> {
+  const { definition } = instance;
+  const { registry, endpoint } = surroundings;
+  const name = instanceName(instance);
+  const log = surroundings.log.with({ service: name });
+  const stopping = new AbortController();
+  const register = (state: ServiceState, reason = ''): void => {
+    registry.set({
+      service: name,
+      contracts: definition.contracts.map((contract) => contract.typeName),
+      address: { kind: 'direct' },
+      http: definition.hasHttp ? { kind: 'direct' } : undefined,
+      state,
+      reason,
+      machine: surroundings.machine,
+      pid: process.pid,
+      restarts: surroundings.restarts ?? 0,
+      startTimeMs: startTimeMs,
+    });
+  };
+  const startTimeMs = surroundings.clock.now();
+  register(ServiceState.Starting);
+  let database: Database | undefined;
+  try {
+    if (definition.migrations) {
+      database = await surroundings.openDatabase(name);
+      await migrate(database, definition.migrations);
+    }
+    const micro = await createMicro(instance, surroundings, log, database, stopping.signal);
+    const running = await definition.start(micro);
+    const dispatcher = new Dispatcher(running.bindings, {
+      service: name,
+      log,
+      ...(surroundings.observe ? { observe: surroundings.observe } : {}),
+    });
+    assertServesItsContracts(definition, dispatcher);
+    endpoint.add(dispatcher);
+    if (running.http) surroundings.http.set(name, running.http);
+    register(ServiceState.Ready);
+    log.info('service is ready', { startMs: Math.round(surroundings.clock.now() - startTimeMs) });
+    const own = database;
+    return {
+      name,
+      dispatcher,
+      running,
+      stop: async (signal) => {
+        register(ServiceState.Stopping);
+        stopping.abort();
+        await dispatcher.drain(signal);
+        endpoint.remove(name);
+        surroundings.http.delete(name);
+        await running.stop?.(signal);
+        await own?.close();
+        registry.remove(name);
+        log.info('service has stopped');
+      },
+    };
+  } catch (error) {
+    stopping.abort();
+    await database?.close();
+    registry.remove(name);
+    throw error;
+  }
+}
+
+async function createMicro(
+  instance: ServiceInstance,
+  surroundings: Surroundings,
+  log: Log,
+  database: Database | undefined,
+  signal: AbortSignal,
+): Promise<Micro<never>> {
+  const name = instanceName(instance);
+  const folder = join(surroundings.home, 'services', name);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const self = serviceCaller(name);
+  return {
+    name,
+    instance: instance.instance,
+    settings: surroundings.settings(instance.definition) as never,
+    plan: instance.plan,
+    home: surroundings.home,
+    folder,
+    log,
+    clock: surroundings.clock,
+    get database(): Database {
+      if (!database) throw new Error(`${name} declares no migrations, so it has no database`);
+      return database;
+    },
+    registry: surroundings.registry,
+    metrics: surroundings.metrics,
+    client: (desc, request = {}) =>
+      createClient(desc, {
+        route: routeTo(surroundings.registry, surroundings.channels, desc.typeName, request.service),
+        caller: self,
+        via: name,
+        ...(request.retry ? { retry: request.retry } : {}),
+      }),
+    forward: surroundings.forward,
+    signal,
+  };
+}
+
+function assertServesItsContracts(definition: ServiceDefinition, dispatcher: Dispatcher): void {
+  const served = new Set(dispatcher.contracts.map((contract) => contract.desc as DescService));
+  const missing = definition.contracts.find((contract) => !served.has(contract));
+  if (missing) throw new Error(`Cannot start ${definition.name}: it declares ${missing.typeName} but does not serve it.`);
+}
