@@ -1,0 +1,28 @@
+import type { Engine } from './database.ts';
+
+const types: Readonly<Record<Engine, Readonly<Record<string, string>>>> = {
+  sqlite: { bytes: 'blob', text: 'text', id: 'integer primary key autoincrement' },
+  postgres: { bytes: 'bytea', text: 'text collate "C"', id: 'bigint generated always as identity primary key' },
+};
+
+/**
+ * Writes portable schema text in one engine's words. `{bytes}` is a byte string, `{text}` text that sorts by code point on
+ * both engines (use it for every column that is compared or ordered), `{id}` a key numbered by the engine.
+ */
+export function dialect(sql: string, engine: Engine): string {
+  return sql.replace(/\{(\w+)\}/g, (whole, word: string) => types[engine][word] ?? whole);
+}
+
+/** `$1` placeholders as SQLite's `?1`; text in quotes and comments stays. */
+export function sqlitePlaceholders(sql: string): string {
+  return sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$(\d+)/g, (whole, number?: string) =>
+    number === undefined ? whole : `?${number}`,
+  );
+}
+
+/** True for a statement that only reads. */
+export function isRead(sql: string): boolean {
+  const text = sql.replace(/^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)+/, '');
+  if (/^(?:select|values|explain)\b/i.test(text)) return true;
+  return /^with\b/i.test(text) && !/\b(?:insert|update|delete|replace)\b/i.test(text);
+}

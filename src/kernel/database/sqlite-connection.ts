@@ -1,0 +1,174 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { Changes, SqlValue, SyncSql } from './database.ts';
+import { isRead, sqlitePlaceholders } from './dialect.ts';
+import { Lru } from './lru.ts';
+import { breaksConnection, sqliteFault } from './sqlite-faults.ts';
+
+export interface ConnectionOptions {
+  readonly file: string;
+  readonly readOnly: boolean;
+  /** `FULL` instead of `NORMAL`: every commit is on the disk before it is acknowledged. */
+  readonly durable: boolean;
+  readonly statementsMax: number;
+}
+
+/** How long SQLite itself waits for a lock, blocking the process; longer waits are ours and do not block. */
+const blockingWaitMs = 5;
+
+/** One open file handle with its prepared statements. All faults of the driver leave here as `Fault`. */
+export class Connection implements SyncSql {
+  readonly #file: string;
+  readonly #db: DatabaseSync;
+  readonly #statements: Lru<string, Statement>;
+  #isBroken = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#file = options.file;
+    this.#statements = new Lru(options.statementsMax);
+    try {
+      this.#db = new DatabaseSync(options.file, {
+        readOnly: options.readOnly,
+        timeout: blockingWaitMs,
+        enableForeignKeyConstraints: true,
+      });
+    } catch (error) {
+      throw sqliteFault(error, options.file);
+    }
+    try {
+      this.#db.exec('pragma temp_store = memory; pragma cache_size = -16000;');
+      if (options.readOnly) return;
+      this.#db.exec(
+        `pragma journal_mode = wal; pragma synchronous = ${options.durable ? 'full' : 'normal'}; pragma journal_size_limit = 67108864;`,
+      );
+    } catch (error) {
+      this.close();
+      throw sqliteFault(error, options.file);
+    }
+  }
+
+  /** True after an error that asks for a new connection. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  get isInTransaction(): boolean {
+    return this.#db.isTransaction;
+  }
+
+  all<R extends object>(sql: string, ...params: SqlValue[]): R[] {
+    try {
+      return this.#statement(sql).all(params) as R[];
+    } catch (error) {
+      throw this.#fault(error);
+    }
+  }
+
+  get<R extends object>(sql: string, ...params: SqlValue[]): R | undefined {
+    try {
+      return this.#statement(sql).get(params) as R | undefined;
+    } catch (error) {
+      throw this.#fault(error);
+    }
+  }
+
+  run(sql: string, ...params: SqlValue[]): Changes {
+    try {
+      return this.#statement(sql).run(params);
+    } catch (error) {
+      throw this.#fault(error);
+    }
+  }
+
+  /** Several statements without parameters or results; for migrations. */
+  exec(sql: string): void {
+    try {
+      this.#db.exec(sql);
+    } catch (error) {
+      throw this.#fault(error);
+    }
+  }
+
+  close(): void {
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  #statement(sql: string): Statement {
+    const cached = this.#statements.get(sql);
+    if (cached) return cached;
+    const statement = new Statement(this.#db.prepare(sqlitePlaceholders(sql)), isRead(sql));
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  #fault(error: unknown): Error {
+    if (breaksConnection(error)) this.#isBroken = true;
+    return sqliteFault(error, this.#file);
+  }
+}
+
+/**
+ * A prepared statement whose integers arrive as numbers while they are safe. node:sqlite can read numbers (and throws for an
+ * unsafe one) or bigints (slower): reads start with numbers and run again with bigints when that is needed; statements
+ * that write and return rows cannot run twice and use bigints from the start.
+ */
+class Statement {
+  readonly #statement: StatementSync;
+  #hasBigInts: boolean;
+
+  constructor(statement: StatementSync, isReadOnly: boolean) {
+    this.#statement = statement;
+    this.#hasBigInts = !isReadOnly;
+    if (this.#hasBigInts) statement.setReadBigInts(true);
+  }
+
+  all(params: SqlValue[]): object[] {
+    let rows: Record<string, SqlValue>[];
+    try {
+      rows = this.#statement.all(...params);
+    } catch (error) {
+      if (!this.#switchToBigInts(error)) throw error;
+      rows = this.#statement.all(...params);
+    }
+    for (const row of rows) this.#plain(row);
+    return rows;
+  }
+
+  get(params: SqlValue[]): object | undefined {
+    let row: Record<string, SqlValue> | undefined;
+    try {
+      row = this.#statement.get(...params);
+    } catch (error) {
+      if (!this.#switchToBigInts(error)) throw error;
+      row = this.#statement.get(...params);
+    }
+    return row && this.#plain(row);
+  }
+
+  run(params: SqlValue[]): Changes {
+    return { changes: Number(this.#statement.run(...params).changes) };
+  }
+
+  /** node:sqlite's rows have no prototype, which breaks deep comparison with rows of the other engine. */
+  #plain(row: Record<string, SqlValue>): object {
+    if (this.#hasBigInts) {
+      for (const column in row) {
+        const value = row[column];
+        if (typeof value === 'bigint') row[column] = safeInteger(value);
+      }
+    }
+    return Object.setPrototypeOf(row, Object.prototype) as object;
+  }
+
+  #switchToBigInts(error: unknown): boolean {
+    if (this.#hasBigInts || !(error instanceof RangeError)) return false;
+    this.#statement.setReadBigInts(true);
+    this.#hasBigInts = true;
+    return true;
+  }
+}
+
+/** A 64-bit integer as a number when it is exact, else as it is. */
+export function safeInteger(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
