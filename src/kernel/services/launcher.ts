@@ -86,6 +86,7 @@ export async function startInstance(instance: ServiceInstance, surroundings: Sur
     registry.set({
       service: name,
       contracts: definition.contracts.map((contract) => contract.typeName),
+      plan: instance.plan,
       address: { kind: 'direct' },
       http: definition.hasHttp ? { kind: 'direct' } : undefined,
       state,

@@ -23,6 +23,8 @@ export interface Registration {
   /** Such as `cellar.grpc.data.index.docs`. */
   readonly service: string;
   readonly contracts: readonly string[];
+  /** What the platform's plan says of it, such as an index's folder and bucket; JSON. Each service parses its own. */
+  readonly plan: unknown;
   readonly address: Address;
   /** Where it answers plain HTTP (S3, uploads), when it does: `direct`, or a Unix socket, or a host. */
   readonly http: Address | undefined;

@@ -8,7 +8,10 @@ import type { Log } from '../log.ts';
 import type { SettingsOf, SettingsSpec } from '../settings/setting.ts';
 import type { Registry } from './registry.ts';
 
-/** What the launcher knows of a service before it starts; made by `defineService` in the service's `main.ts`. */
+/**
+ * What the launcher knows of a service before it starts; made by `defineService` in the service's `main.ts`. That file stays light
+ * (contracts, settings, migrations), since every process loads all of them; the code is loaded by `start`.
+ */
 export interface ServiceDefinition<S extends SettingsSpec = SettingsSpec> {
   /** Such as `cellar.grpc.policies`; of a service with instances the part before the instance's name. */
   readonly name: string;
@@ -28,7 +31,7 @@ export interface ServiceDefinition<S extends SettingsSpec = SettingsSpec> {
   readonly migrations?: readonly Migration[];
   /** It answers plain HTTP as well, through `Running.http`. */
   readonly hasHttp?: boolean;
-  /** Builds the parts and hands back what is to be served. The launcher then serves it; nothing listens by itself. */
+  /** Loads `server.ts`, builds the parts and hands back what is to be served. The launcher then serves it; nothing listens by itself. */
   readonly start: (micro: Micro<SettingsOf<S>>) => Promise<Running>;
 }
 
