@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { writeXml, type XmlElement } from '#lib/xml.ts';
+import type { ByteStream } from './backend.ts';
+import type { S3Error } from './errors.ts';
+
+/** What an operation answers; written to the wire in one place. Headers that are `undefined` are left out. */
+export interface S3Answer {
+  /** 200 when absent. */
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string | number | undefined>>;
+  readonly content?: XmlElement | Uint8Array | ByteStream | undefined;
+}
+
+const drainSizeBytesMax = 1024 * 1024;
+const drainTimeMsMax = 5_000;
+
+/** The XML form of a failure. */
+export function errorAnswer(error: S3Error, resource: string, requestId: string): S3Answer {
+  if (error.status === 304) return { status: 304, headers: error.headers };
+  const fields = Object.entries({
+    Code: error.code,
+    Message: error.message,
+    ...error.fields,
+    Resource: resource,
+    RequestId: requestId,
+  });
+  return {
+    status: error.status,
+    headers: error.headers,
+    content: { name: 'Error', children: fields.map(([name, children]) => ({ name, children })) },
+  };
+}
+
+/**
+ * Writes an answer and leaves the connection in a state where the next request on it is safe.
+ *
+ * A request body that nobody wants is read up to a limit; a longer one closes the connection after the answer.
+ * Errors: rejects when the body breaks after the head was sent, or when the client has gone; the connection is closed then.
+ */
+export async function writeAnswer(request: IncomingMessage, response: ServerResponse, answer: S3Answer): Promise<void> {
+  const { status = 200, headers = {}, content } = answer;
+  const body = content === undefined ? undefined : 'name' in content ? Buffer.from(writeXml(content)) : content;
+  await using stream = body instanceof Uint8Array ? undefined : body;
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) response.setHeader(name, value);
+  if (content !== undefined && 'name' in content) response.setHeader('content-type', 'application/xml');
+  if (body instanceof Uint8Array) response.setHeader('content-length', body.length);
+  else if (!response.hasHeader('content-length') && status !== 204 && status !== 304) response.setHeader('content-length', 0);
+  const isUnread = !request.complete && !request.readableEnded;
+  if (isUnread && !isDrainable(request)) response.setHeader('connection', 'close');
+  response.writeHead(status);
+  try {
+    if (request.method !== 'HEAD' && stream) await pump(stream, response);
+    else if (request.method !== 'HEAD' && body instanceof Uint8Array) response.write(body);
+    if (isUnread) await drain(request, response);
+    response.end();
+  } catch (error) {
+    response.destroy();
+    throw error;
+  }
+}
+
+function isDrainable(request: IncomingMessage): boolean {
+  return request.headers.expect === undefined && Number(request.headers['content-length'] ?? Number.NaN) <= drainSizeBytesMax;
+}
+
+async function pump(stream: ByteStream, response: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  response.once('close', onClose);
+  const promised = Number(response.getHeader('content-length'));
+  let sent = 0;
+  try {
+    for await (const chunk of stream) {
+      sent += chunk.length;
+      if (response.destroyed) throw new Error('The client closed the connection');
+      if (!response.write(chunk)) await once(response, 'drain', { signal: gone.signal });
+    }
+  } finally {
+    response.off('close', onClose);
+  }
+  // A file that was cut while we read it: the client must see a broken answer, not wait for the rest.
+  if (sent !== promised) throw new Error(`The object ended after ${sent} of ${promised} bytes`);
+}
+
+/** Reads and forgets what is left of a request, so that the client is not cut off while it still sends. */
+async function drain(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.headers.expect !== undefined && !request.readableFlowing && request.readableLength === 0) return;
+  await new Promise<void>((resolve) => {
+    let received = 0;
+    const timer = setTimeout(finish, drainTimeMsMax);
+    function finish(): void {
+      clearTimeout(timer);
+      request.off('data', onData).off('end', finish).off('close', finish);
+      request.pause();
+      resolve();
+    }
+    function onData(chunk: Uint8Array): void {
+      received += chunk.length;
+      if (received > drainSizeBytesMax) finish();
+    }
+    request.on('data', onData).once('end', finish).once('close', finish);
+    response.flushHeaders();
+    request.resume();
+  });
+}

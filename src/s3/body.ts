@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { AwsChunkedError, type AwsChunkedProblem, type ChunkSigning, decodeAwsChunked } from '#lib/aws-chunked.ts';
+import { type ChecksumAlgorithm, checksumSizeBytes, createChecksum, isChecksumAlgorithm } from '#lib/checksum.ts';
+import { unsignedPayload } from '#lib/sigv4.ts';
+import type { Checksums, ObjectBody } from './backend.ts';
+import { type S3Code, S3Error } from './errors.ts';
+
+export interface BodyOptions {
+  readonly request: IncomingMessage;
+  readonly headers: ReadonlyMap<string, string>;
+  /** What the signature says about the body: a SHA-256, or one of the `UNSIGNED-` and `STREAMING-` words. */
+  readonly payloadHash: string;
+  readonly signing: ChunkSigning;
+  readonly sizeBytesMax: number;
+  /** Called once, just before the first byte is wanted. */
+  readonly onStart: () => void;
+}
+
+/**
+ * The body of a request as bytes that are checked while they pass: length, signatures, Content-MD5 and checksums.
+ *
+ * How it is encoded is decided by the signed `x-amz-content-sha256` alone: other headers could have been changed on the way.
+ * Errors at once: `MissingContentLength`, `EntityTooLarge`, `InvalidDigest`, `InvalidRequest`. Errors while reading or from
+ * `verify`: `IncompleteBody`, `BadDigest`, `XAmzContentSHA256Mismatch`, `SignatureDoesNotMatch`, `MalformedTrailerError`.
+ */
+export function createBody(options: BodyOptions): ObjectBody {
+  const { request, headers, payloadHash } = options;
+  const isStreaming = payloadHash.startsWith('STREAMING-');
+  const sizeBytes = declaredSize(headers, isStreaming, options.sizeBytesMax);
+  const expectedMd5 = readContentMd5(headers);
+  const expected = readChecksumHeader(headers);
+  const trailerNames = payloadHash.endsWith('-TRAILER') ? readTrailerNames(headers) : undefined;
+  const fromTrailer = trailerNames?.map(checksumOfHeader).find((found) => found !== undefined);
+  const algorithm = expected?.algorithm ?? fromTrailer;
+  const md5 = createHash('md5');
+  const sha256 = /^[0-9a-f]{64}$/.test(payloadHash) ? createHash('sha256') : undefined;
+  const checksum = algorithm && createChecksum(algorithm);
+  let trailer: ReadonlyMap<string, string> = new Map();
+
+  const decoded = (): AsyncIterable<Uint8Array> => {
+    const raw: AsyncIterable<Uint8Array> = request.iterator({ destroyOnReturn: false });
+    if (sha256 || payloadHash === unsignedPayload) return raw;
+    return decodeAwsChunked(raw, {
+      signing: payloadHash.startsWith('STREAMING-AWS4-HMAC-SHA256-PAYLOAD') ? options.signing : undefined,
+      decodedSizeBytes: sizeBytes,
+      trailerNames,
+      onTrailer: (received) => {
+        trailer = received;
+      },
+    });
+  };
+
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    options.onStart();
+    let received = 0;
+    try {
+      for await (const chunk of decoded()) {
+        received += chunk.length;
+        if (received > sizeBytes) throw new S3Error('IncompleteBody', 'The body is longer than its declared length');
+        md5.update(chunk);
+        sha256?.update(chunk);
+        checksum?.update(chunk);
+        yield chunk;
+      }
+    } catch (error) {
+      throw bodyError(error, request);
+    }
+    if (received !== sizeBytes) throw new S3Error('IncompleteBody');
+  }
+
+  return {
+    bytes: bytes(),
+    sizeBytes,
+    async verify() {
+      const digest = md5.digest();
+      if (expectedMd5 && !expectedMd5.equals(digest))
+        throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received');
+      if (sha256 && sha256.digest('hex') !== payloadHash) throw new S3Error('XAmzContentSHA256Mismatch');
+      return {
+        md5Hex: digest.toString('hex'),
+        checksums: checksum && algorithm ? verifyChecksum(algorithm, checksum.digest()) : {},
+      };
+    },
+  };
+
+  function verifyChecksum(name: ChecksumAlgorithm, digest: Buffer): Checksums {
+    const value = digest.toString('base64');
+    const given = expected?.value ?? trailer.get(`x-amz-checksum-${name}`);
+    if (given !== value)
+      throw new S3Error('BadDigest', `The ${name.toUpperCase()} you specified did not match the calculated checksum`);
+    return { [name]: value };
+  }
+}
+
+const payloadKinds = new Set([
+  unsignedPayload,
+  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD',
+  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER',
+  'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+]);
+
+/** Errors: `InvalidArgument` for a value of `x-amz-content-sha256` that we do not know. */
+export function assertPayloadHash(payloadHash: string): void {
+  if (payloadKinds.has(payloadHash) || /^[0-9a-f]{64}$/.test(payloadHash)) return;
+  if (payloadHash.startsWith('STREAMING-AWS4-ECDSA'))
+    throw new S3Error('NotImplemented', 'Signature Version 4A is not implemented');
+  throw new S3Error(
+    'InvalidArgument',
+    'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- kind, or a valid sha256 value.',
+    {
+      fields: { ArgumentName: 'x-amz-content-sha256', ArgumentValue: payloadHash },
+    },
+  );
+}
+
+function declaredSize(headers: ReadonlyMap<string, string>, isStreaming: boolean, sizeBytesMax: number): number {
+  const text = headers.get(isStreaming ? 'x-amz-decoded-content-length' : 'content-length');
+  if (text === undefined || !/^\d{1,15}$/.test(text)) throw new S3Error('MissingContentLength');
+  const sizeBytes = Number(text);
+  if (sizeBytes > sizeBytesMax) {
+    throw new S3Error('EntityTooLarge', undefined, { fields: { ProposedSize: text, MaxSizeAllowed: String(sizeBytesMax) } });
+  }
+  return sizeBytes;
+}
+
+function readContentMd5(headers: ReadonlyMap<string, string>): Buffer | undefined {
+  const text = headers.get('content-md5');
+  if (text === undefined) return undefined;
+  const digest = Buffer.from(text, 'base64');
+  if (digest.length !== 16 || digest.toString('base64') !== text) throw new S3Error('InvalidDigest');
+  return digest;
+}
+
+function readChecksumHeader(headers: ReadonlyMap<string, string>): { algorithm: ChecksumAlgorithm; value: string } | undefined {
+  const found = [...headers].flatMap(([name, value]) => {
+    const algorithm = checksumOfHeader(name);
+    return algorithm ? [{ algorithm, value }] : [];
+  });
+  const [first, second] = found;
+  if (second)
+    throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.');
+  if (first && Buffer.from(first.value, 'base64').length !== checksumSizeBytes[first.algorithm]) {
+    throw new S3Error('InvalidRequest', `Value for x-amz-checksum-${first.algorithm} header is invalid.`);
+  }
+  return first;
+}
+
+const readTrailerNames = (headers: ReadonlyMap<string, string>): string[] =>
+  (headers.get('x-amz-trailer') ?? '')
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '');
+
+function checksumOfHeader(name: string): ChecksumAlgorithm | undefined {
+  const word = name.startsWith('x-amz-checksum-') ? name.slice('x-amz-checksum-'.length) : '';
+  return isChecksumAlgorithm(word) ? word : undefined;
+}
+
+const byProblem: Readonly<Record<AwsChunkedProblem, S3Code>> = {
+  incomplete: 'IncompleteBody',
+  malformed: 'InvalidRequest',
+  wrong_length: 'IncompleteBody',
+  signature: 'SignatureDoesNotMatch',
+  malformed_trailer: 'MalformedTrailerError',
+};
+
+function bodyError(error: unknown, request: IncomingMessage): unknown {
+  if (error instanceof AwsChunkedError) return new S3Error(byProblem[error.problem], error.message, { cause: error });
+  if (request.errored === error || request.destroyed) return new S3Error('IncompleteBody', undefined, { cause: error });
+  return error;
+}

@@ -1,0 +1,56 @@
+import { type ByteRange, rangeSizeBytes } from '#lib/byte-range.ts';
+import type { ObjectInfo, ObjectName } from './backend.ts';
+import type { S3Call } from './call.ts';
+import { S3Error } from './errors.ts';
+import { assertReadable, readConditions } from './object-headers.ts';
+
+/** The source of a copy, once the caller was found to have the right to read it. */
+export async function readCopySource(call: S3Call): Promise<ObjectName> {
+  const source = parseCopySource(call.headers.get('x-amz-copy-source') ?? '');
+  await call.authorize('GetObject', source.bucket, source.key);
+  return source;
+}
+
+/** Shape: `bucket/key` or `/bucket/key`, percent-encoded, with `?versionId=null` at most. */
+export function parseCopySource(header: string): ObjectName {
+  const invalid = new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey', {
+    fields: { ArgumentName: 'x-amz-copy-source', ArgumentValue: header },
+  });
+  const [path, versionId = 'null'] = header.split('?versionId=');
+  if (versionId !== 'null')
+    throw new S3Error('NotImplemented', 'Versions are not implemented', { fields: { Header: 'versionId' } });
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(path ?? '').replace(/^\//, '');
+  } catch {
+    throw invalid;
+  }
+  const slash = decoded.indexOf('/');
+  if (slash < 1 || slash === decoded.length - 1) throw invalid;
+  return { bucket: decoded.slice(0, slash), key: decoded.slice(slash + 1) };
+}
+
+/** `x-amz-copy-source-if-*`: a source that was not modified counts as failed here. */
+export function sourceCondition(call: S3Call): (source: ObjectInfo) => void {
+  const conditions = readConditions(call.headers, 'x-amz-copy-source-');
+  return (source) => {
+    try {
+      assertReadable(conditions, source);
+    } catch (error) {
+      throw error instanceof S3Error && error.code === 'NotModified' ? new S3Error('PreconditionFailed') : error;
+    }
+  };
+}
+
+/** `x-amz-copy-source-range`, which unlike `Range` must lie inside the source. */
+export function parseCopyRange(header: string | undefined, sizeBytes: number): ByteRange | undefined {
+  if (header === undefined) return undefined;
+  const match = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(header);
+  const range = { first: Number(match?.[1]), last: Number(match?.[2]) };
+  if (!match || rangeSizeBytes(range) < 1) {
+    throw new S3Error('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last');
+  }
+  if (range.last >= sizeBytes)
+    throw new S3Error('InvalidRange', `Range specified is not valid for source object of size: ${sizeBytes}`);
+  return range;
+}

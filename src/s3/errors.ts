@@ -1,0 +1,117 @@
+import { type Code, Fault } from '#kernel/fault.ts';
+
+/** Every error code we answer with, its HTTP status and what it says when nothing more exact is known. Source: S3 API, "Error responses". */
+const table = {
+  AccessDenied: [403, 'Access Denied'],
+  AuthorizationHeaderMalformed: [400, 'The authorization header is malformed'],
+  AuthorizationQueryParametersError: [400, 'The authorization query parameters are malformed'],
+  BadDigest: [400, 'The Content-MD5 or checksum value you specified did not match what we received'],
+  BucketAlreadyOwnedByYou: [409, 'The bucket already exists and is yours'],
+  BucketNotEmpty: [409, 'The bucket you tried to delete is not empty'],
+  EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed size'],
+  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size'],
+  IncompleteBody: [400, 'You did not provide the number of bytes specified by the Content-Length HTTP header'],
+  InternalError: [500, 'We encountered an internal error. Please try again.'],
+  InvalidAccessKeyId: [403, 'The access key id you provided does not exist in our records'],
+  InvalidArgument: [400, 'Invalid argument'],
+  InvalidBucketName: [400, 'The specified bucket is not valid'],
+  InvalidDigest: [400, 'The Content-MD5 you specified is not valid'],
+  InvalidPart: [400, 'One or more of the specified parts could not be found or its entity tag did not match'],
+  InvalidPartOrder: [400, 'The list of parts was not in ascending order'],
+  InvalidRange: [416, 'The requested range is not satisfiable'],
+  InvalidRequest: [400, 'Invalid request'],
+  InvalidStorageClass: [400, 'The storage class you specified is not valid'],
+  InvalidURI: [400, 'The specified URI could not be parsed'],
+  KeyTooLongError: [400, 'Your key is too long'],
+  MalformedTrailerError: [400, 'The request contained trailing data that was not well-formed'],
+  MalformedXML: [400, 'The XML you provided was not well-formed or did not validate against our published schema'],
+  MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size'],
+  MethodNotAllowed: [405, 'The specified method is not allowed against this resource'],
+  MissingContentLength: [411, 'You must provide the Content-Length HTTP header'],
+  NoSuchBucket: [404, 'The specified bucket does not exist'],
+  NoSuchKey: [404, 'The specified key does not exist'],
+  NoSuchUpload: [404, 'The specified upload does not exist. It may have been aborted or completed.'],
+  NotImplemented: [501, 'A header or query you provided asks for something that is not implemented'],
+  NotModified: [304, 'Not Modified'],
+  OperationAborted: [409, 'A conflicting operation is in progress against this resource. Try again.'],
+  PreconditionFailed: [412, 'At least one of the preconditions you specified did not hold'],
+  RequestTimeTooSkewed: [403, 'The difference between the request time and the current time is too large'],
+  RequestTimeout: [400, 'Your request was not finished in time'],
+  ServiceUnavailable: [503, 'Service is unable to handle the request. Please try again.'],
+  SignatureDoesNotMatch: [
+    403,
+    'The request signature we calculated does not match the signature you provided. Check your secret key and signing method.',
+  ],
+  SlowDown: [503, 'Please reduce your request rate'],
+  XAmzContentSHA256Mismatch: [400, 'The provided x-amz-content-sha256 does not match what was computed'],
+} as const satisfies Readonly<Record<string, readonly [status: number, message: string]>>;
+
+export type S3Code = keyof typeof table;
+
+/** A failure in the words of S3. `fields` become elements of the answer's XML, `headers` its headers. */
+export class S3Error extends Error {
+  readonly code: S3Code;
+  readonly status: number;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(code: S3Code, message: string = table[code][1], options: S3ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'S3Error';
+    this.code = code;
+    this.status = table[code][0];
+    this.fields = options.fields ?? {};
+    this.headers = options.headers ?? {};
+  }
+
+  /** Any failure in the words of S3. What is not known becomes `InternalError`, with the cause kept for the log. */
+  static from(error: unknown): S3Error {
+    if (error instanceof S3Error) return error;
+    const fault = Fault.from(error);
+    const code = byReason[fault.reason] ?? byCode[fault.code];
+    const message = code === 'InternalError' ? undefined : fault.hint ? `${fault.message}. ${fault.hint}` : fault.message;
+    const headers = fault.retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(fault.retryAfterMs / 1_000)) };
+    return new S3Error(code, message, { cause: error, headers });
+  }
+}
+
+export interface S3ErrorOptions {
+  readonly fields?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** The reasons a `Backend` gives, and the code each is answered with. */
+const byReason: Readonly<Record<string, S3Code>> = {
+  no_such_bucket: 'NoSuchBucket',
+  no_such_key: 'NoSuchKey',
+  no_such_upload: 'NoSuchUpload',
+  invalid_part: 'InvalidPart',
+  invalid_part_order: 'InvalidPartOrder',
+  entity_too_small: 'EntityTooSmall',
+  entity_too_large: 'EntityTooLarge',
+  invalid_key: 'InvalidArgument',
+  key_too_long: 'KeyTooLongError',
+  key_conflict: 'InvalidArgument',
+  read_only: 'AccessDenied',
+  disk_full: 'ServiceUnavailable',
+};
+
+const byCode: Readonly<Record<Code, S3Code>> = {
+  canceled: 'RequestTimeout',
+  unknown: 'InternalError',
+  invalid_argument: 'InvalidArgument',
+  deadline_exceeded: 'ServiceUnavailable',
+  not_found: 'NoSuchKey',
+  already_exists: 'OperationAborted',
+  permission_denied: 'AccessDenied',
+  resource_exhausted: 'SlowDown',
+  failed_precondition: 'InvalidRequest',
+  aborted: 'OperationAborted',
+  out_of_range: 'InvalidRange',
+  unimplemented: 'NotImplemented',
+  internal: 'InternalError',
+  unavailable: 'ServiceUnavailable',
+  data_loss: 'InternalError',
+  unauthenticated: 'AccessDenied',
+};

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http';
+import type { SignableRequest } from '#lib/sigv4.ts';
+import { S3Error } from './errors.ts';
+
+/** The head of an HTTP request, decoded once; every later step looks at this and never at the raw text again. */
+export interface S3RequestHead extends SignableRequest {
+  readonly queryByName: ReadonlyMap<string, string>;
+}
+
+/** Errors: `InvalidURI` when the path or query is not percent-encoded UTF-8. */
+export function readHead(request: IncomingMessage): S3RequestHead {
+  const url = request.url ?? '/';
+  const [rawPath, rawQuery] = splitOnce(url.replace(/^https?:\/\/[^/?]*/i, ''), '?');
+  const query = rawQuery
+    .split('&')
+    .filter((item) => item !== '')
+    .map((item) => {
+      const [name, value] = splitOnce(item, '=');
+      return [decode(name.replaceAll('+', '%20')), decode(value.replaceAll('+', '%20'))] as const;
+    });
+  const headers = new Map<string, string>();
+  for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
+    const name = request.rawHeaders[index]!.toLowerCase();
+    const value = request.rawHeaders[index + 1]!;
+    const earlier = headers.get(name);
+    headers.set(name, earlier === undefined ? value : `${earlier},${value}`);
+  }
+  const path = decode(rawPath);
+  return {
+    method: request.method ?? 'GET',
+    path: path.startsWith('/') ? path : `/${path}`,
+    query,
+    queryByName: new Map(query),
+    headers,
+  };
+}
+
+function splitOnce(text: string, separator: string): readonly [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw new S3Error('InvalidURI', 'The request URI is not percent-encoded UTF-8', { cause: error });
+  }
+}
