@@ -1,10 +1,10 @@
 /**
- * Turns the contracts in `proto/` into `src/gen`.
+ * Turns the contracts in `proto/` into `src/gen`. With `--check` it writes nothing and fails when `src/gen` is not what it would write.
  *
  * The public vocabularies our contracts use are not kept in this tree: `google/api` is laid out under `.cache/proto` from an
  * installed package and `buf/validate` is printed from its own descriptor.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -30,8 +30,22 @@ export function layOutIncludes(): void {
   writeFileSync(join(includes, 'buf', 'validate', 'validate.proto'), printProto(file_buf_validate_validate));
 }
 
+/** Writes generated code for all contracts below `out`, relative to the project. */
+function generate(out: string): void {
+  rmSync(join(root, out, 'src', 'gen'), { recursive: true, force: true });
+  execFileSync(join(root, 'node_modules', '.bin', 'buf'), ['generate', '--output', out], { cwd: root, stdio: 'inherit' });
+}
+
 if (import.meta.main) {
   layOutIncludes();
-  rmSync(join(root, 'src', 'gen'), { recursive: true, force: true });
-  execFileSync(join(root, 'node_modules', '.bin', 'buf'), ['generate'], { cwd: root, stdio: 'inherit' });
+  if (process.argv.includes('--check')) {
+    generate('.cache/generated');
+    const diff = spawnSync('diff', ['-rq', 'src/gen', '.cache/generated/src/gen'], { cwd: root, encoding: 'utf8' });
+    if (diff.status !== 0) {
+      console.error(`src/gen is not what the contracts say:\n${diff.stdout}${diff.stderr}`);
+      process.exit(1);
+    }
+  } else {
+    generate('.');
+  }
 }
