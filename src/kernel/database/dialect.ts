@@ -1,13 +1,19 @@
 import type { Engine } from './database.ts';
 
 const types: Readonly<Record<Engine, Readonly<Record<string, string>>>> = {
-  sqlite: { bytes: 'blob', text: 'text', id: 'integer primary key autoincrement' },
-  postgres: { bytes: 'bytea', text: 'text collate "C"', id: 'bigint generated always as identity primary key' },
+  sqlite: { bytes: 'blob', text: 'text', id: 'integer primary key autoincrement', integer_key: 'integer primary key' },
+  postgres: {
+    bytes: 'bytea',
+    text: 'text collate "C"',
+    id: 'bigint generated always as identity primary key',
+    integer_key: 'bigint primary key',
+  },
 };
 
 /**
  * Writes portable schema text in one engine's words. `{bytes}` is a byte string, `{text}` text that sorts by code point on
- * both engines (use it for every column that is compared or ordered), `{id}` a key numbered by the engine.
+ * both engines (use it for every column that is compared or ordered), `{id}` a key numbered by the engine, `{integer_key}` an integer key
+ * numbered by the caller (on SQLite the row's own place, with no index beside it).
  */
 export function dialect(sql: string, engine: Engine): string {
   return sql.replace(/\{(\w+)\}/g, (whole, word: string) => types[engine][word] ?? whole);
