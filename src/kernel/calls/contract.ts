@@ -23,6 +23,8 @@ export interface Method {
   readonly timeoutMs: number;
   /** Scope a credential must hold, such as `data:read`; `*` means any. */
   readonly scope: string;
+  /** The answer holds a secret, so it is not kept for repetitions. */
+  readonly hasSecretAnswer: boolean;
   readonly http: HttpRule | undefined;
   readonly validate: Validate;
 }
@@ -73,6 +75,7 @@ function readMethod(service: DescService, desc: DescMethod): Method {
     auditFields: rule.audit,
     timeoutMs: rule.timeoutMs || (isStream ? 0 : timeoutMsDefault),
     scope: rule.scope || `${service.typeName.split('.')[1] ?? ''}:${rule.access === Access.WRITE ? 'write' : 'read'}`,
+    hasSecretAnswer: rule.secretAnswer,
     http: hasOption(desc, httpOption) ? getOption(desc, httpOption) : undefined,
     validate: compileValidator(desc.input),
   };

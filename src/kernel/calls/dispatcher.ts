@@ -10,6 +10,7 @@ import {
 } from '@bufbuild/protobuf';
 import { Code, Fault, invalidArgument, unavailable } from '../fault.ts';
 import type { Log } from '../log.ts';
+import type { KeptAnswers } from './answers.ts';
 import { Call, deadlineFault, type Incoming } from './call.ts';
 import { assertMayCall } from './caller.ts';
 import { type Contract, type Method, readContract } from './contract.ts';
@@ -73,6 +74,8 @@ export interface DispatcherOptions {
   readonly log: Log;
   /** Called once after every call, whatever its outcome; must not throw. */
   readonly observe?: (record: CallRecord) => void;
+  /** Where answers of writes with an idempotency key are kept; absent: such keys have no effect. */
+  readonly answers?: KeptAnswers;
 }
 
 /** A method bound to the code that serves it, behind every check the kernel makes. */
@@ -92,6 +95,7 @@ export class Dispatcher {
   readonly #bound = new Map<string, Bound>();
   readonly #log: Log;
   readonly #observe: ((record: CallRecord) => void) | undefined;
+  readonly #answers: KeptAnswers | undefined;
   #inFlight = 0;
   #isDraining = false;
   #whenIdle: (() => void) | undefined;
@@ -100,6 +104,7 @@ export class Dispatcher {
     this.service = options.service;
     this.#log = options.log;
     this.#observe = options.observe;
+    this.#answers = options.answers;
     this.contracts = bindings.map((binding) => binding.contract);
     for (const { contract, handlers } of bindings) {
       for (const method of contract.methods)
@@ -141,6 +146,9 @@ export class Dispatcher {
     try {
       this.#admit(method, call, startMs);
       assertValid(method, request);
+      if (this.#answers && call.idempotencyKey && method.isWrite && !method.hasSecretAnswer) {
+        return await this.#answers.once(call, request, async () => answerMessage(method, await handler(request, call)));
+      }
       const answer = handler(request, call);
       return answerMessage(method, isPromise(answer) ? await answer : answer);
     } catch (error) {

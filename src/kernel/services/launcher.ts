@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
+import { answersMigrations, KeptAnswers } from '../calls/answers.ts';
 import { serviceCaller } from '../calls/caller.ts';
 import { createClient } from '../calls/client.ts';
 import { type CallRecord, Dispatcher } from '../calls/dispatcher.ts';
@@ -104,6 +105,7 @@ export async function startInstance(instance: ServiceInstance, surroundings: Sur
     if (definition.migrations) {
       database = await surroundings.openDatabase(name);
       await migrate(database, definition.migrations);
+      await migrate(database, answersMigrations, { area: 'answers' });
     }
     const micro = await createMicro(instance, surroundings, log, database, stopping.signal);
     const running = await definition.start(micro);
@@ -111,6 +113,7 @@ export async function startInstance(instance: ServiceInstance, surroundings: Sur
       service: name,
       log,
       ...(surroundings.observe ? { observe: surroundings.observe } : {}),
+      ...(database ? { answers: new KeptAnswers(database, surroundings.clock.now) } : {}),
     });
     assertServesItsContracts(definition, dispatcher);
     endpoint.add(dispatcher);

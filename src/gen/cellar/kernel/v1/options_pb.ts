@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/kernel/v1/options.proto.
  */
 export const file_cellar_kernel_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jZWxsYXIva2VybmVsL3YxL29wdGlvbnMucHJvdG8SEGNlbGxhci5rZXJuZWwudjEioQEKCENhbGxSdWxlEigKBmFjY2VzcxgBIAEoDjIYLmNlbGxhci5rZXJuZWwudjEuQWNjZXNzEiUKBXJvbGVzGAIgAygOMhYuY2VsbGFyLmtlcm5lbC52MS5Sb2xlEhIKCmlkZW1wb3RlbnQYAyABKAgSDQoFYXVkaXQYBCADKAkSEgoKdGltZW91dF9tcxgFIAEoDRINCgVzY29wZRgGIAEoCSpDCgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASDwoLQUNDRVNTX1JFQUQQARIQCgxBQ0NFU1NfV1JJVEUQAipeCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX0FOWU9ORRABEg0KCVJPTEVfVVNFUhACEg4KClJPTEVfQURNSU4QAxIQCgxST0xFX1NFUlZJQ0UQBDpQCgRjYWxsEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0YYDIAEoCzIaLmNlbGxhci5rZXJuZWwudjEuQ2FsbFJ1bGVSBGNhbGxiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("Ch5jZWxsYXIva2VybmVsL3YxL29wdGlvbnMucHJvdG8SEGNlbGxhci5rZXJuZWwudjEiuAEKCENhbGxSdWxlEigKBmFjY2VzcxgBIAEoDjIYLmNlbGxhci5rZXJuZWwudjEuQWNjZXNzEiUKBXJvbGVzGAIgAygOMhYuY2VsbGFyLmtlcm5lbC52MS5Sb2xlEhIKCmlkZW1wb3RlbnQYAyABKAgSDQoFYXVkaXQYBCADKAkSEgoKdGltZW91dF9tcxgFIAEoDRINCgVzY29wZRgGIAEoCRIVCg1zZWNyZXRfYW5zd2VyGAcgASgIKkMKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIPCgtBQ0NFU1NfUkVBRBABEhAKDEFDQ0VTU19XUklURRACKl4KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfQU5ZT05FEAESDQoJUk9MRV9VU0VSEAISDgoKUk9MRV9BRE1JThADEhAKDFJPTEVfU0VSVklDRRAEOlAKBGNhbGwSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMhouY2VsbGFyLmtlcm5lbC52MS5DYWxsUnVsZVIEY2FsbGIGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
  * @generated from message cellar.kernel.v1.CallRule
@@ -55,6 +55,13 @@ export type CallRule = Message<"cellar.kernel.v1.CallRule"> & {
    * @generated from field: string scope = 6;
    */
   scope: string;
+
+  /**
+   * The answer holds a secret: it is never kept, so an idempotency key has no effect.
+   *
+   * @generated from field: bool secret_answer = 7;
+   */
+  secretAnswer: boolean;
 };
 
 /**
