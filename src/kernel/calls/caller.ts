@@ -12,6 +12,10 @@ export interface Caller {
   readonly scopes: readonly string[];
   /** The service that makes the call for the caller; empty at the edge. */
   readonly via: string;
+  /** Id of the session, token or key the caller came with; absent for services and for anybody. */
+  readonly credential?: string;
+  /** Network address the edge saw, without port; absent when unknown. */
+  readonly origin?: string;
 }
 
 export const anybody: Caller = Object.freeze({ id: '', name: 'anybody', roles: [], scopes: [], via: '' });

@@ -79,7 +79,7 @@ export type CreateUserRequest = Message<"cellar.identity.v1.CreateUserRequest"> 
   displayName: string;
 
   /**
-   * Empty: one is generated and returned by nothing; the user needs SetPassword.
+   * At least 8 characters. Empty: the user cannot sign in until SetPassword.
    *
    * @generated from field: string password = 3;
    */
@@ -313,7 +313,8 @@ export const Users: GenService<{
     output: typeof DeleteUserResponseSchema;
   },
   /**
-   * Sets a password. A user changes only their own and gives the old one; an administrator anybody's. Ends the user's sessions.
+   * Sets a password. A user changes only their own and gives the old one; an administrator anybody's. Ends the user's sessions and tokens;
+   * key pairs stay.
    *
    * @generated from rpc cellar.identity.v1.Users.SetPassword
    */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file cellar/kernel/v1/call.proto.
  */
 export const file_cellar_kernel_v1_call: GenFile = /*@__PURE__*/
-  fileDesc("ChtjZWxsYXIva2VybmVsL3YxL2NhbGwucHJvdG8SEGNlbGxhci5rZXJuZWwudjEiZgoGQ2FsbGVyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJQoFcm9sZXMYAyADKA4yFi5jZWxsYXIua2VybmVsLnYxLlJvbGUSDgoGc2NvcGVzGAQgAygJEgsKA3ZpYRgFIAEoCSKZAQoKQ2FsbEhlYWRlchIOCgZtZXRob2QYASABKAkSKAoGY2FsbGVyGAIgASgLMhguY2VsbGFyLmtlcm5lbC52MS5DYWxsZXISEgoKdGltZW91dF9tcxgDIAEoBBITCgt0cmFjZXBhcmVudBgEIAEoCRIXCg9pZGVtcG90ZW5jeV9rZXkYBSABKAkSDwoHc2VydmljZRgGIAEoCSLkAQoLRmF1bHREZXRhaWwSDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIMCgRoaW50GAQgASgJEjsKCnZpb2xhdGlvbnMYBSADKAsyJy5jZWxsYXIua2VybmVsLnYxLkZhdWx0RGV0YWlsLlZpb2xhdGlvbhIbCg5yZXRyeV9hZnRlcl9tcxgGIAEoBEgAiAEBGisKCVZpb2xhdGlvbhINCgVmaWVsZBgBIAEoCRIPCgdtZXNzYWdlGAIgASgJQhEKD19yZXRyeV9hZnRlcl9tc2IGcHJvdG8z", [file_cellar_kernel_v1_options]);
+  fileDesc("ChtjZWxsYXIva2VybmVsL3YxL2NhbGwucHJvdG8SEGNlbGxhci5rZXJuZWwudjEiigEKBkNhbGxlchIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEiUKBXJvbGVzGAMgAygOMhYuY2VsbGFyLmtlcm5lbC52MS5Sb2xlEg4KBnNjb3BlcxgEIAMoCRILCgN2aWEYBSABKAkSEgoKY3JlZGVudGlhbBgGIAEoCRIOCgZvcmlnaW4YByABKAkimQEKCkNhbGxIZWFkZXISDgoGbWV0aG9kGAEgASgJEigKBmNhbGxlchgCIAEoCzIYLmNlbGxhci5rZXJuZWwudjEuQ2FsbGVyEhIKCnRpbWVvdXRfbXMYAyABKAQSEwoLdHJhY2VwYXJlbnQYBCABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAUgASgJEg8KB3NlcnZpY2UYBiABKAki5AEKC0ZhdWx0RGV0YWlsEgwKBGNvZGUYASABKAkSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSDAoEaGludBgEIAEoCRI7Cgp2aW9sYXRpb25zGAUgAygLMicuY2VsbGFyLmtlcm5lbC52MS5GYXVsdERldGFpbC5WaW9sYXRpb24SGwoOcmV0cnlfYWZ0ZXJfbXMYBiABKARIAIgBARorCglWaW9sYXRpb24SDQoFZmllbGQYASABKAkSDwoHbWVzc2FnZRgCIAEoCUIRCg9fcmV0cnlfYWZ0ZXJfbXNiBnByb3RvMw", [file_cellar_kernel_v1_options]);
 
 /**
  * On whose behalf a call is made. Set once at the edge, carried unchanged from service to service.
@@ -52,6 +52,20 @@ export type Caller = Message<"cellar.kernel.v1.Caller"> & {
    * @generated from field: string via = 5;
    */
   via: string;
+
+  /**
+   * Id of the session, token or key the caller came with; empty for services and for anybody.
+   *
+   * @generated from field: string credential = 6;
+   */
+  credential: string;
+
+  /**
+   * Network address the edge saw, without port; empty when unknown.
+   *
+   * @generated from field: string origin = 7;
+   */
+  origin: string;
 };
 
 /**
