@@ -1,0 +1,49 @@
+import { constants, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { close, fsync, open, realpath, systemError } from './fs.ts';
+
+/**
+ * A folder held open, so that what is done in it happens in that very folder whatever its path becomes meanwhile.
+ */
+export interface Directory extends AsyncDisposable {
+  readonly fd: number;
+  /** A path for file system calls that names an entry of this folder. */
+  at(name: string): string;
+  /** Makes added and removed entries durable. */
+  sync(): Promise<void>;
+}
+
+const isLinux = process.platform === 'linux';
+
+/**
+ * Opens a folder below `root`, a path without symbolic links.
+ *
+ * Symbolic links are not followed, neither as the last nor as an inner name. On Linux this holds even when somebody swaps a folder
+ * for a link meanwhile: the kernel is asked what was opened, and entries are named through the open folder.
+ * Errors: `ENOENT`, `ENOTDIR`, and `ELOOP` when a link is on the way.
+ */
+export async function openDirectory(root: string, folders: readonly string[]): Promise<Directory> {
+  const path = join(root, ...folders);
+  const fd = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const directory: Directory = {
+    fd,
+    at: (name) => (isLinux ? `/proc/self/fd/${fd}/${name}` : join(path, name)),
+    sync: () => fsync(fd),
+    [Symbol.asyncDispose]: () => close(fd),
+  };
+  try {
+    await assertOpened(fd, path);
+    return directory;
+  } catch (error) {
+    await close(fd);
+    throw error;
+  }
+}
+
+/** Checks that an open file or folder is the one at `path` and was not reached through a symbolic link. */
+export async function assertOpened(fd: number, path: string): Promise<void> {
+  const opened = isLinux ? readlinkSync(`/proc/self/fd/${fd}`) : await realpath(path);
+  if (opened === path) return;
+  if (opened === `${path} (deleted)`) throw systemError('ENOENT', path);
+  throw systemError('ELOOP', path);
+}

@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { Code, Fault, unavailable } from '#kernel/fault.ts';
+import type { Backend, BucketInfo, ObjectInfo } from '#s3/backend.ts';
+import { storedBody } from '#s3/stored-body.ts';
+import type { ObjectStore } from '../store/store.ts';
+import type { RecordChange } from './change.ts';
+import { type Entry, FolderBucket } from './folder-bucket.ts';
+import { FolderUploads } from './folder-uploads.ts';
+import { isSystemError, lstat, realpath } from './fs.ts';
+
+/** A child folder of the parent and the name it has as a bucket. */
+export interface FolderDeclaration {
+  readonly bucket: string;
+  readonly folder: string;
+}
+
+export interface FolderBackendOptions {
+  /** The folder whose children are the buckets. */
+  readonly parent: string;
+  readonly folders: readonly FolderDeclaration[];
+  readonly store: ObjectStore;
+  readonly record: RecordChange;
+  /** 32 hexadecimal digits nobody can guess. */
+  readonly newId?: () => string;
+  readonly now?: () => number;
+  readonly partSizeBytesMin?: number;
+}
+
+/** Folders on disk as buckets, with the verbs that a tree needs and S3 does not have. Paths are keys; `/` at the end of a folder's is optional. */
+export interface FolderBackend extends Backend {
+  stat(bucket: string, path: string): Promise<Entry>;
+  mkdir(bucket: string, path: string): Promise<ObjectInfo>;
+  move(bucket: string, from: string, to: string, options?: { readonly replace?: boolean }): Promise<void>;
+  removeFolder(bucket: string, path: string, options?: { readonly recursive?: boolean }): Promise<void>;
+  /** Removes what killed writes left behind; call it at start, when no other process writes to these folders. */
+  sweep(): Promise<void>;
+}
+
+interface Opened {
+  readonly files: FolderBucket;
+  readonly uploads: FolderUploads;
+}
+
+/**
+ * Files stay plain files that other programs may read and write at any time: metadata counts only for the very state of a file that
+ * it was written for, and no file is ever reached through a symbolic link.
+ *
+ * Errors: beyond those of `Backend`, `unavailable` with reason `folder_missing` when a declared folder is not there, as when its disk
+ * is not mounted.
+ */
+export function createFolderBackend(options: FolderBackendOptions): FolderBackend {
+  const { parent, store, record, now = Date.now, newId = () => randomBytes(16).toString('hex'), partSizeBytesMin } = options;
+  const declared = new Map(options.folders.map(({ bucket, folder }) => [bucket, join(parent, folder)]));
+  const opened = new Map<string, Opened>();
+
+  async function open(bucket: string): Promise<Opened> {
+    const path = declared.get(bucket);
+    if (path === undefined)
+      throw new Fault(Code.NotFound, `The specified bucket does not exist: ${JSON.stringify(bucket)}`, {
+        reason: 'no_such_bucket',
+      });
+    const root = await realpathOf(bucket, path);
+    const known = opened.get(bucket);
+    if (known?.files.root === root) return known;
+    const files = new FolderBucket({ bucket, root, store, record, newId });
+    const uploads = new FolderUploads({
+      bucket: files,
+      newId,
+      now,
+      ...(partSizeBytesMin === undefined ? {} : { partSizeBytesMin }),
+    });
+    opened.set(bucket, { files, uploads });
+    return { files, uploads };
+  }
+
+  async function headBucket(bucket: string): Promise<BucketInfo> {
+    const { files } = await open(bucket);
+    const { birthtimeNs } = await lstat(files.root);
+    return { name: bucket, createdMs: Number(birthtimeNs / 1_000_000n) };
+  }
+
+  return {
+    headBucket,
+    /** A bucket whose disk is away is left out: it comes back with its disk. */
+    async listBuckets() {
+      const found = await Promise.all([...declared.keys()].sort().map((bucket) => headBucket(bucket).catch(missingOnly)));
+      return found.filter((info) => info !== undefined);
+    },
+    list: async (bucket, query) => (await open(bucket)).files.list(query),
+    head: async (bucket, key) => (await open(bucket)).files.head(key),
+    get: async (bucket, key, select) => (await open(bucket)).files.get(key, select),
+    put: async (bucket, key, body, putOptions) => (await open(bucket)).files.put(key, body, putOptions),
+    delete: async (bucket, key, condition) => (await open(bucket)).files.delete(key, condition),
+    async copy(source, target, { headers, sourceCondition, condition }) {
+      const { files } = await open(target.bucket);
+      const content = await (await open(source.bucket)).files.get(source.key, (info) => {
+        sourceCondition?.(info);
+        return undefined;
+      });
+      const [algorithm] = Object.keys(content.info.checksums) as (keyof typeof content.info.checksums)[];
+      await using body = storedBody(content, algorithm);
+      return await files.put(target.key, body, { headers: headers ?? content.info.headers, condition });
+    },
+    createUpload: async ({ bucket, key }, headers, checksum) => (await open(bucket)).uploads.create(key, headers, checksum),
+    headUpload: async ({ bucket, key, uploadId }) => (await open(bucket)).uploads.head(key, uploadId),
+    putPart: async ({ bucket, key, uploadId }, partNumber, body) =>
+      (await open(bucket)).uploads.put(key, uploadId, partNumber, body),
+    completeUpload: async ({ bucket, key, uploadId }, parts, condition) =>
+      (await open(bucket)).uploads.complete(key, uploadId, parts, condition),
+    abortUpload: async ({ bucket, key, uploadId }) => (await open(bucket)).uploads.abort(key, uploadId),
+    listParts: async ({ bucket, key, uploadId }) => (await open(bucket)).uploads.parts(key, uploadId),
+    listUploads: async (bucket) => (await open(bucket)).uploads.list(),
+
+    stat: async (bucket, path) => (await open(bucket)).files.stat(path),
+    mkdir: async (bucket, path) => (await open(bucket)).files.mkdir(path),
+    move: async (bucket, from, to, moveOptions) => (await open(bucket)).files.move(from, to, moveOptions),
+    removeFolder: async (bucket, path, removeOptions) => (await open(bucket)).files.removeFolder(path, removeOptions),
+    async sweep() {
+      for (const bucket of declared.keys()) await (await open(bucket)).files.sweep();
+    },
+  };
+}
+
+function missingOnly(error: unknown): undefined {
+  if (error instanceof Fault && error.reason === 'folder_missing') return undefined;
+  throw error;
+}
+
+async function realpathOf(bucket: string, path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT', 'ENOTDIR')) throw error;
+    throw unavailable(`The folder of bucket "${bucket}" is not there`, {
+      reason: 'folder_missing',
+      hint: 'Mount its disk or create the folder again',
+      cause: error,
+    });
+  }
+}

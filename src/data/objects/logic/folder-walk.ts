@@ -1,0 +1,83 @@
+import { compareUtf8 } from '#lib/utf8-order.ts';
+import type { FolderNames } from './folder-names.ts';
+import { isSystemError } from './fs.ts';
+
+/** Goes through the keys below a folder in the order of their UTF-8 bytes; keys that end with `/` are folders. */
+export interface FolderWalk {
+  next(): Promise<string | undefined>;
+  /** Leaves out what comes next and starts with `prefix`; folders in there are not read. */
+  skip(prefix: string): void;
+}
+
+interface Frame {
+  readonly folder: string;
+  readonly names: readonly string[];
+  index: number;
+}
+
+/**
+ * Walks the keys that start with `prefix` and come after `after`.
+ *
+ * Reads only folders that can hold such keys, each when the walk reaches it: a page out of the middle of a large tree costs no
+ * more than its own folders. A folder that vanishes meanwhile is empty.
+ */
+export function walkFolder(folderNames: FolderNames, prefix: string, after: string): FolderWalk {
+  const lowest = compareUtf8(after, prefix) > 0 ? after : prefix;
+  const stack: Frame[] = [];
+  let pending: string | undefined = '';
+  let skipped: string | undefined;
+
+  async function enter(folder: string): Promise<void> {
+    try {
+      const names = await folderNames.of(folder.split('/').slice(0, -1));
+      stack.push({ folder, names, index: lowest.startsWith(folder) ? firstIndex(names, lowest.slice(folder.length)) : 0 });
+    } catch (error) {
+      if (folder === '' || !isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
+    }
+  }
+
+  return {
+    async next() {
+      for (;;) {
+        if (pending !== undefined && !isSkipped(pending)) await enter(pending);
+        pending = undefined;
+        const frame = stack.at(-1);
+        if (!frame) return undefined;
+        const name = frame.names[frame.index++];
+        if (name === undefined) {
+          stack.pop();
+          continue;
+        }
+        const key = frame.folder + name;
+        if (isSkipped(key)) continue;
+        const isInside = key.startsWith(prefix);
+        if (!isInside && !prefix.startsWith(key) && compareUtf8(key, prefix) > 0) {
+          stack.length = 0;
+          return undefined;
+        }
+        if (key.endsWith('/') && (isInside || prefix.startsWith(key))) pending = key;
+        if (isInside && compareUtf8(key, after) > 0) return key;
+      }
+    },
+    skip(skippedPrefix) {
+      skipped = skippedPrefix;
+    },
+  };
+
+  function isSkipped(key: string): boolean {
+    return skipped !== undefined && key.startsWith(skipped);
+  }
+}
+
+/** Index of the first name that can lead to a key at or after `rest`: the folder that `rest` goes through counts. */
+function firstIndex(names: readonly string[], rest: string): number {
+  const slash = rest.indexOf('/');
+  const name = slash < 0 ? rest : rest.slice(0, slash + 1);
+  let [low, high] = [0, names.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareUtf8(names[middle]!, name) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,79 @@
+import { constants } from 'node:fs';
+import type { BodyDigest, ObjectBody } from '#s3/backend.ts';
+import type { Directory } from './directory.ts';
+import { close, fdatasync, fstat, open, unlink, writev } from './fs.ts';
+import { stampOf } from './stamp.ts';
+
+/** A whole, verified and durable file that nobody sees yet. Disposing removes it, unless it was moved away. */
+export interface TemporaryFile extends AsyncDisposable {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+  readonly stamp: string;
+  readonly digest: BodyDigest;
+}
+
+const batchSizeBytes = 1024 * 1024;
+
+/**
+ * Writes a body to a new file in `directory`, which must stay open as long as the file is used.
+ * Errors: those of the body, and system errors; the file is gone then.
+ */
+export async function writeTemporaryFile(directory: Directory, name: string, body: ObjectBody): Promise<TemporaryFile> {
+  const path = directory.at(name);
+  const fd = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o666);
+  try {
+    await writeAll(fd, body.bytes);
+    const digest = await body.verify();
+    await fdatasync(fd);
+    const stats = await fstat(fd);
+    return {
+      path,
+      sizeBytes: Number(stats.size),
+      mtimeMs: Number(stats.mtimeNs / 1_000_000n),
+      stamp: stampOf(stats),
+      digest,
+      [Symbol.asyncDispose]: () => removeIfThere(path),
+    };
+  } catch (error) {
+    await removeIfThere(path);
+    throw error;
+  } finally {
+    await close(fd);
+  }
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+}
+
+/** Few large writes instead of one per piece that came over the network. */
+async function writeAll(fd: number, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  let batch: Uint8Array[] = [];
+  let batched = 0;
+  for await (const piece of bytes) {
+    batch.push(piece);
+    batched += piece.length;
+    if (batched < batchSizeBytes) continue;
+    await writeBatch(fd, batch);
+    batch = [];
+    batched = 0;
+  }
+  await writeBatch(fd, batch);
+}
+
+async function writeBatch(fd: number, batch: readonly Uint8Array[]): Promise<void> {
+  let rest = batch.filter((piece) => piece.length > 0);
+  while (rest.length > 0) {
+    let written = await writev(fd, rest);
+    rest = rest.flatMap((piece) => {
+      const skipped = Math.min(written, piece.length);
+      written -= skipped;
+      return skipped === piece.length ? [] : [piece.subarray(skipped)];
+    });
+  }
+}
