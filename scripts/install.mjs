@@ -16,7 +16,7 @@ export function node26() {
 /**
  * @param {{ dev: boolean }} options with `dev`, also what tests, checks and benchmarks need
  */
-export function installIfNeeded({ dev }) {
+export function installIfNeeded({ dev: isDevWanted }) {
   const major = Number(process.versions.node.split('.')[0]);
   if (major < 20) fail(`Cannot install Cellar: this is Node ${process.versions.node}, and Node 20 or newer is needed.`);
   const stamp = join(modules, '.cellar-installed');
@@ -24,6 +24,8 @@ export function installIfNeeded({ dev }) {
     .update(readFileSync(join(root, 'package.json')))
     .digest('hex');
   const [seen, kind] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : [];
+  // Where somebody develops, starting Cellar must not take the tools away again.
+  const dev = isDevWanted || kind === 'all' || existsSync(join(modules, 'typescript'));
   if (seen === wanted && (kind === 'all' || !dev) && existsSync(node26())) return;
   const what = dev ? 'everything tests and checks need (about 600 MB)' : 'what Cellar needs to run (about 250 MB)';
   console.error(`Installing ${what} into node_modules, once. This takes half a minute or so.`);
