@@ -1,0 +1,4 @@
+import type { CliCommand } from '../command.ts';
+export function register(program: CliCommand): void {
+  program.command('cp');
+}
