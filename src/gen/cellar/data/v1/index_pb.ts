@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/data/v1/index.proto.
  */
 export const file_cellar_data_v1_index: GenFile = /*@__PURE__*/
-  fileDesc("ChpjZWxsYXIvZGF0YS92MS9pbmRleC5wcm90bxIOY2VsbGFyLmRhdGEudjEixQEKBkNoYW5nZRIpCgRraW5kGAEgASgOMhsuY2VsbGFyLmRhdGEudjEuQ2hhbmdlLktpbmQSDAoEcGF0aBgCIAEoCRIQCghuZXdfcGF0aBgDIAEoCRIkCgVlbnRyeRgEIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5IkoKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfUFVUEAESDwoLS0lORF9ERUxFVEUQAhINCglLSU5EX01PVkUQAyJjCgVFbnRyeRIRCglpc19mb2xkZXIYASABKAgSEgoKc2l6ZV9ieXRlcxgCIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgDIAEoAxINCgVpbm9kZRgEIAEoBBIMCgRldGFnGAUgASgJImIKE0FwcGx5Q2hhbmdlc1JlcXVlc3QSMgoHY2hhbmdlcxgBIAMoCzIWLmNlbGxhci5kYXRhLnYxLkNoYW5nZUIJukgGkgEDEJBOEhcKD3NvdXJjZV9wb3NpdGlvbhgCIAEoBCJbChRBcHBseUNoYW5nZXNSZXNwb25zZRIPCgdjcmVhdGVkGAEgASgEEg8KB3VwZGF0ZWQYAiABKAQSDwoHZGVsZXRlZBgDIAEoBBIQCghwb3NpdGlvbhgEIAEoBCJFCg5HZXROb2RlUmVxdWVzdBIWCgRwYXRoGAEgASgJQgi6SAVyAyiAIBIbChNtaW5fc291cmNlX3Bvc2l0aW9uGAIgASgEIpMCChBMaXN0Tm9kZXNSZXF1ZXN0EhYKBHBhdGgYASABKAlCCLpIBXIDKIAgEhsKCXBhZ2Vfc2l6ZRgCIAEoDUIIukgFKgMYkE4SEgoKcGFnZV90b2tlbhgDIAEoCRI1CgVvcmRlchgEIAEoDjImLmNlbGxhci5kYXRhLnYxLkxpc3ROb2Rlc1JlcXVlc3QuT3JkZXISEgoKZGVzY2VuZGluZxgFIAEoCBIbChNtaW5fc291cmNlX3Bvc2l0aW9uGAYgASgEIk4KBU9yZGVyEhUKEU9SREVSX1VOU1BFQ0lGSUVEEAASDgoKT1JERVJfTkFNRRABEg4KCk9SREVSX1NJWkUQAhIOCgpPUkRFUl9USU1FEAMiUQoRTGlzdE5vZGVzUmVzcG9uc2USIwoFbm9kZXMYASADKAsyFC5jZWxsYXIuZGF0YS52MS5Ob2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIqChBXYWxrTm9kZXNSZXF1ZXN0EhYKBHBhdGgYASABKAlCCLpIBXIDKIAgIpIBChFXYWxrTm9kZXNSZXNwb25zZRI7CgVub2RlcxgBIAMoCzIsLmNlbGxhci5kYXRhLnYxLldhbGtOb2Rlc1Jlc3BvbnNlLldhbGtlZE5vZGUaQAoKV2Fsa2VkTm9kZRIMCgRwYXRoGAEgASgJEiQKBWVudHJ5GAIgASgLMhUuY2VsbGFyLmRhdGEudjEuRW50cnkiFAoSR2V0UG9zaXRpb25SZXF1ZXN0InQKE0dldFBvc2l0aW9uUmVzcG9uc2USFwoPc291cmNlX3Bvc2l0aW9uGAEgASgEEhAKCHBvc2l0aW9uGAIgASgEEg0KBWZpbGVzGAMgASgEEg8KB2ZvbGRlcnMYBCABKAQSEgoKc2l6ZV9ieXRlcxgFIAEoBCLTAQoJTm9kZUV2ZW50EiwKBGtpbmQYASABKA4yHi5jZWxsYXIuZGF0YS52MS5Ob2RlRXZlbnQuS2luZBIiCgRub2RlGAIgASgLMhQuY2VsbGFyLmRhdGEudjEuTm9kZRIQCghvbGRfcGF0aBgDIAEoCSJiCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIQCgxLSU5EX0NSRUFURUQQARIQCgxLSU5EX1VQREFURUQQAhIQCgxLSU5EX0RFTEVURUQQAxIOCgpLSU5EX01PVkVEEAQy6gMKBUluZGV4EmoKDEFwcGx5Q2hhbmdlcxIjLmNlbGxhci5kYXRhLnYxLkFwcGx5Q2hhbmdlc1JlcXVlc3QaJC5jZWxsYXIuZGF0YS52MS5BcHBseUNoYW5nZXNSZXNwb25zZSIPirUYCwgCEgEEGAEo4NQDEk0KB0dldE5vZGUSHi5jZWxsYXIuZGF0YS52MS5HZXROb2RlUmVxdWVzdBoULmNlbGxhci5kYXRhLnYxLk5vZGUiDIq1GAgIARICAgQYARJeCglMaXN0Tm9kZXMSIC5jZWxsYXIuZGF0YS52MS5MaXN0Tm9kZXNSZXF1ZXN0GiEuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVzcG9uc2UiDIq1GAgIARICAgQYARJgCglXYWxrTm9kZXMSIC5jZWxsYXIuZGF0YS52MS5XYWxrTm9kZXNSZXF1ZXN0GiEuY2VsbGFyLmRhdGEudjEuV2Fsa05vZGVzUmVzcG9uc2UiDIq1GAgIARICAgQYATABEmQKC0dldFBvc2l0aW9uEiIuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXF1ZXN0GiMuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXNwb25zZSIMirUYCAgBEgICBBgBYgZwcm90bzM", [file_buf_validate_validate, file_cellar_data_v1_node, file_cellar_kernel_v1_options]);
+  fileDesc("ChpjZWxsYXIvZGF0YS92MS9pbmRleC5wcm90bxIOY2VsbGFyLmRhdGEudjEixQEKBkNoYW5nZRIpCgRraW5kGAEgASgOMhsuY2VsbGFyLmRhdGEudjEuQ2hhbmdlLktpbmQSDAoEcGF0aBgCIAEoCRIQCghuZXdfcGF0aBgDIAEoCRIkCgVlbnRyeRgEIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5IkoKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfUFVUEAESDwoLS0lORF9ERUxFVEUQAhINCglLSU5EX01PVkUQAyJjCgVFbnRyeRIRCglpc19mb2xkZXIYASABKAgSEgoKc2l6ZV9ieXRlcxgCIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgDIAEoAxINCgVpbm9kZRgEIAEoBBIMCgRldGFnGAUgASgJInsKE0FwcGx5Q2hhbmdlc1JlcXVlc3QSMgoHY2hhbmdlcxgBIAMoCzIWLmNlbGxhci5kYXRhLnYxLkNoYW5nZUIJukgGkgEDEJBOEhwKD3NvdXJjZV9wb3NpdGlvbhgCIAEoBEgAiAEBQhIKEF9zb3VyY2VfcG9zaXRpb24iWwoUQXBwbHlDaGFuZ2VzUmVzcG9uc2USDwoHY3JlYXRlZBgBIAEoBBIPCgd1cGRhdGVkGAIgASgEEg8KB2RlbGV0ZWQYAyABKAQSEAoIcG9zaXRpb24YBCABKAQiRQoOR2V0Tm9kZVJlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASGwoTbWluX3NvdXJjZV9wb3NpdGlvbhgCIAEoBCKTAgoQTGlzdE5vZGVzUmVxdWVzdBIWCgRwYXRoGAEgASgJQgi6SAVyAyiAIBIbCglwYWdlX3NpemUYAiABKA1CCLpIBSoDGJBOEhIKCnBhZ2VfdG9rZW4YAyABKAkSNQoFb3JkZXIYBCABKA4yJi5jZWxsYXIuZGF0YS52MS5MaXN0Tm9kZXNSZXF1ZXN0Lk9yZGVyEhIKCmRlc2NlbmRpbmcYBSABKAgSGwoTbWluX3NvdXJjZV9wb3NpdGlvbhgGIAEoBCJOCgVPcmRlchIVChFPUkRFUl9VTlNQRUNJRklFRBAAEg4KCk9SREVSX05BTUUQARIOCgpPUkRFUl9TSVpFEAISDgoKT1JERVJfVElNRRADIlEKEUxpc3ROb2Rlc1Jlc3BvbnNlEiMKBW5vZGVzGAEgAygLMhQuY2VsbGFyLmRhdGEudjEuTm9kZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiKgoQV2Fsa05vZGVzUmVxdWVzdBIWCgRwYXRoGAEgASgJQgi6SAVyAyiAICKSAQoRV2Fsa05vZGVzUmVzcG9uc2USOwoFbm9kZXMYASADKAsyLC5jZWxsYXIuZGF0YS52MS5XYWxrTm9kZXNSZXNwb25zZS5XYWxrZWROb2RlGkAKCldhbGtlZE5vZGUSDAoEcGF0aBgBIAEoCRIkCgVlbnRyeRgCIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5Ii4KEkZpbmRFbnRyaWVzUmVxdWVzdBIYCgVwYXRocxgBIAMoCUIJukgGkgEDEJBOIo0BChNGaW5kRW50cmllc1Jlc3BvbnNlEjgKBWZvdW5kGAEgAygLMikuY2VsbGFyLmRhdGEudjEuRmluZEVudHJpZXNSZXNwb25zZS5Gb3VuZBo8CgVGb3VuZBIkCgVlbnRyeRgBIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5Eg0KBW5vZGVzGAIgASgEIhQKEkdldFBvc2l0aW9uUmVxdWVzdCJ0ChNHZXRQb3NpdGlvblJlc3BvbnNlEhcKD3NvdXJjZV9wb3NpdGlvbhgBIAEoBBIQCghwb3NpdGlvbhgCIAEoBBINCgVmaWxlcxgDIAEoBBIPCgdmb2xkZXJzGAQgASgEEhIKCnNpemVfYnl0ZXMYBSABKAQi0wEKCU5vZGVFdmVudBIsCgRraW5kGAEgASgOMh4uY2VsbGFyLmRhdGEudjEuTm9kZUV2ZW50LktpbmQSIgoEbm9kZRgCIAEoCzIULmNlbGxhci5kYXRhLnYxLk5vZGUSEAoIb2xkX3BhdGgYAyABKAkiYgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEAoMS0lORF9DUkVBVEVEEAESEAoMS0lORF9VUERBVEVEEAISEAoMS0lORF9ERUxFVEVEEAMSDgoKS0lORF9NT1ZFRBAEMs8ECgVJbmRleBJqCgxBcHBseUNoYW5nZXMSIy5jZWxsYXIuZGF0YS52MS5BcHBseUNoYW5nZXNSZXF1ZXN0GiQuY2VsbGFyLmRhdGEudjEuQXBwbHlDaGFuZ2VzUmVzcG9uc2UiD4q1GAsIAhIBBBgBKODUAxJNCgdHZXROb2RlEh4uY2VsbGFyLmRhdGEudjEuR2V0Tm9kZVJlcXVlc3QaFC5jZWxsYXIuZGF0YS52MS5Ob2RlIgyKtRgICAESAgIEGAESXgoJTGlzdE5vZGVzEiAuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVxdWVzdBohLmNlbGxhci5kYXRhLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAESYAoJV2Fsa05vZGVzEiAuY2VsbGFyLmRhdGEudjEuV2Fsa05vZGVzUmVxdWVzdBohLmNlbGxhci5kYXRhLnYxLldhbGtOb2Rlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAEwARJjCgtGaW5kRW50cmllcxIiLmNlbGxhci5kYXRhLnYxLkZpbmRFbnRyaWVzUmVxdWVzdBojLmNlbGxhci5kYXRhLnYxLkZpbmRFbnRyaWVzUmVzcG9uc2UiC4q1GAcIARIBBBgBEmQKC0dldFBvc2l0aW9uEiIuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXF1ZXN0GiMuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXNwb25zZSIMirUYCAgBEgICBBgBYgZwcm90bzM", [file_buf_validate_validate, file_cellar_data_v1_node, file_cellar_kernel_v1_options]);
 
 /**
  * One change of the tree.
@@ -113,7 +113,7 @@ export type Entry = Message<"cellar.data.v1.Entry"> & {
   sizeBytes: bigint;
 
   /**
-   * Unit: nanoseconds since 1970.
+   * Unit: nanoseconds since 1970; kept to the microsecond.
    *
    * @generated from field: int64 modify_time_ns = 3;
    */
@@ -125,6 +125,8 @@ export type Entry = Message<"cellar.data.v1.Entry"> & {
   inode: bigint;
 
   /**
+   * Empty: not known. What the index knows stays while size, time and inode are the same.
+   *
    * @generated from field: string etag = 5;
    */
   etag: string;
@@ -147,11 +149,11 @@ export type ApplyChangesRequest = Message<"cellar.data.v1.ApplyChangesRequest"> 
   changes: Change[];
 
   /**
-   * Position of the storage's change stream that these changes cover; 0: unchanged.
+   * Position of the storage's change stream that these changes cover; absent: unchanged. May go back, when storage was restored.
    *
-   * @generated from field: uint64 source_position = 2;
+   * @generated from field: optional uint64 source_position = 2;
    */
-  sourcePosition: bigint;
+  sourcePosition?: bigint | undefined;
 };
 
 /**
@@ -378,6 +380,68 @@ export const WalkNodesResponse_WalkedNodeSchema: GenMessage<WalkNodesResponse_Wa
   messageDesc(file_cellar_data_v1_index, 8, 0);
 
 /**
+ * @generated from message cellar.data.v1.FindEntriesRequest
+ */
+export type FindEntriesRequest = Message<"cellar.data.v1.FindEntriesRequest"> & {
+  /**
+   * @generated from field: repeated string paths = 1;
+   */
+  paths: string[];
+};
+
+/**
+ * Describes the message cellar.data.v1.FindEntriesRequest.
+ * Use `create(FindEntriesRequestSchema)` to create a new message.
+ */
+export const FindEntriesRequestSchema: GenMessage<FindEntriesRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 9);
+
+/**
+ * @generated from message cellar.data.v1.FindEntriesResponse
+ */
+export type FindEntriesResponse = Message<"cellar.data.v1.FindEntriesResponse"> & {
+  /**
+   * One for each path, in their order.
+   *
+   * @generated from field: repeated cellar.data.v1.FindEntriesResponse.Found found = 1;
+   */
+  found: FindEntriesResponse_Found[];
+};
+
+/**
+ * Describes the message cellar.data.v1.FindEntriesResponse.
+ * Use `create(FindEntriesResponseSchema)` to create a new message.
+ */
+export const FindEntriesResponseSchema: GenMessage<FindEntriesResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 10);
+
+/**
+ * @generated from message cellar.data.v1.FindEntriesResponse.Found
+ */
+export type FindEntriesResponse_Found = Message<"cellar.data.v1.FindEntriesResponse.Found"> & {
+  /**
+   * Absent: there is nothing.
+   *
+   * @generated from field: cellar.data.v1.Entry entry = 1;
+   */
+  entry?: Entry | undefined;
+
+  /**
+   * Files and folders there, itself included.
+   *
+   * @generated from field: uint64 nodes = 2;
+   */
+  nodes: bigint;
+};
+
+/**
+ * Describes the message cellar.data.v1.FindEntriesResponse.Found.
+ * Use `create(FindEntriesResponse_FoundSchema)` to create a new message.
+ */
+export const FindEntriesResponse_FoundSchema: GenMessage<FindEntriesResponse_Found> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 10, 0);
+
+/**
  * @generated from message cellar.data.v1.GetPositionRequest
  */
 export type GetPositionRequest = Message<"cellar.data.v1.GetPositionRequest"> & {
@@ -388,7 +452,7 @@ export type GetPositionRequest = Message<"cellar.data.v1.GetPositionRequest"> & 
  * Use `create(GetPositionRequestSchema)` to create a new message.
  */
 export const GetPositionRequestSchema: GenMessage<GetPositionRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 9);
+  messageDesc(file_cellar_data_v1_index, 11);
 
 /**
  * @generated from message cellar.data.v1.GetPositionResponse
@@ -429,7 +493,7 @@ export type GetPositionResponse = Message<"cellar.data.v1.GetPositionResponse"> 
  * Use `create(GetPositionResponseSchema)` to create a new message.
  */
 export const GetPositionResponseSchema: GenMessage<GetPositionResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 10);
+  messageDesc(file_cellar_data_v1_index, 12);
 
 /**
  * Payload of the index's event stream "nodes".
@@ -460,7 +524,7 @@ export type NodeEvent = Message<"cellar.data.v1.NodeEvent"> & {
  * Use `create(NodeEventSchema)` to create a new message.
  */
 export const NodeEventSchema: GenMessage<NodeEvent> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 11);
+  messageDesc(file_cellar_data_v1_index, 13);
 
 /**
  * @generated from enum cellar.data.v1.NodeEvent.Kind
@@ -501,7 +565,7 @@ export type NodeEvent_Kind = (typeof NodeEvent_Kind)[keyof typeof NodeEvent_Kind
  * Describes the enum cellar.data.v1.NodeEvent.Kind.
  */
 export const NodeEvent_KindSchema: GenEnum<NodeEvent_Kind> = /*@__PURE__*/
-  enumDesc(file_cellar_data_v1_index, 11, 0);
+  enumDesc(file_cellar_data_v1_index, 13, 0);
 
 /**
  * The truth about one datasource's tree, for every query. One instance per datasource. Paths are relative to the datasource: "" is its root.
@@ -548,6 +612,16 @@ export const Index: GenService<{
     methodKind: "server_streaming";
     input: typeof WalkNodesRequestSchema;
     output: typeof WalkNodesResponseSchema;
+  },
+  /**
+   * What the index knows of paths, in the words of storage; for those that compare the two.
+   *
+   * @generated from rpc cellar.data.v1.Index.FindEntries
+   */
+  findEntries: {
+    methodKind: "unary";
+    input: typeof FindEntriesRequestSchema;
+    output: typeof FindEntriesResponseSchema;
   },
   /**
    * @generated from rpc cellar.data.v1.Index.GetPosition

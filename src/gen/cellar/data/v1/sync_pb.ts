@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/data/v1/sync.proto.
  */
 export const file_cellar_data_v1_sync: GenFile = /*@__PURE__*/
-  fileDesc("ChljZWxsYXIvZGF0YS92MS9zeW5jLnByb3RvEg5jZWxsYXIuZGF0YS52MSIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCK2AgoKU3luY1N0YXR1cxIvCgVzdGF0ZRgBIAEoDjIgLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMuU3RhdGUSDgoGcmVhc29uGAIgASgJEjIKDmxhc3RfZnVsbF9wYXNzGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVmaWxlcxgEIAEoBBIPCgdmb2xkZXJzGAUgASgEEhIKCnNpemVfYnl0ZXMYBiABKAQSEAoIcG9zaXRpb24YByABKAQibQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABISCg5TVEFURV9TVEFSVElORxABEhIKDlNUQVRFX1dBVENISU5HEAISEgoOU1RBVEVfU0NBTk5JTkcQAxIRCg1TVEFURV9CTE9DS0VEEAQiOQoNUmVzeW5jUmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEhcKD2NvbmZpcm1fZGVsZXRlcxgCIAEoCCJtCg5SZXN5bmNQcm9ncmVzcxIMCgRzZWVuGAEgASgEEg8KB2NyZWF0ZWQYAiABKAQSDwoHdXBkYXRlZBgDIAEoBBIPCgdkZWxldGVkGAQgASgEEgwKBGRvbmUYBSABKAgSDAoEcmF0ZRgGIAEoATLAAQoEU3luYxJfCg1HZXRTeW5jU3RhdHVzEiQuY2VsbGFyLmRhdGEudjEuR2V0U3luY1N0YXR1c1JlcXVlc3QaGi5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzIgyKtRgICAESAgIEGAESVwoGUmVzeW5jEh0uY2VsbGFyLmRhdGEudjEuUmVzeW5jUmVxdWVzdBoeLmNlbGxhci5kYXRhLnYxLlJlc3luY1Byb2dyZXNzIgyKtRgICAISAgMEGAEwAWIGcHJvdG8z", [file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
+  fileDesc("ChljZWxsYXIvZGF0YS92MS9zeW5jLnByb3RvEg5jZWxsYXIuZGF0YS52MSIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCLzAgoKU3luY1N0YXR1cxIvCgVzdGF0ZRgBIAEoDjIgLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMuU3RhdGUSDgoGcmVhc29uGAIgASgJEjIKDmxhc3RfZnVsbF9wYXNzGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVmaWxlcxgEIAEoBBIPCgdmb2xkZXJzGAUgASgEEhIKCnNpemVfYnl0ZXMYBiABKAQSEAoIcG9zaXRpb24YByABKAQSDwoHc2tpcHBlZBgIIAEoBBIYChBza2lwcGVkX2V4YW1wbGVzGAkgAygJEhAKCG5vdGlmaWVkGAogASgIIm0KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEgoOU1RBVEVfU1RBUlRJTkcQARISCg5TVEFURV9XQVRDSElORxACEhIKDlNUQVRFX1NDQU5OSU5HEAMSEQoNU1RBVEVfQkxPQ0tFRBAEIjkKDVJlc3luY1JlcXVlc3QSDwoHZHJ5X3J1bhgBIAEoCBIXCg9jb25maXJtX2RlbGV0ZXMYAiABKAgijQEKDlJlc3luY1Byb2dyZXNzEgwKBHNlZW4YASABKAQSDwoHY3JlYXRlZBgCIAEoBBIPCgd1cGRhdGVkGAMgASgEEg8KB2RlbGV0ZWQYBCABKAQSDAoEZG9uZRgFIAEoCBIMCgRyYXRlGAYgASgBEg0KBW1vdmVkGAcgASgEEg8KB3NraXBwZWQYCCABKAQywAEKBFN5bmMSXwoNR2V0U3luY1N0YXR1cxIkLmNlbGxhci5kYXRhLnYxLkdldFN5bmNTdGF0dXNSZXF1ZXN0GhouY2VsbGFyLmRhdGEudjEuU3luY1N0YXR1cyIMirUYCAgBEgICBBgBElcKBlJlc3luYxIdLmNlbGxhci5kYXRhLnYxLlJlc3luY1JlcXVlc3QaHi5jZWxsYXIuZGF0YS52MS5SZXN5bmNQcm9ncmVzcyIMirUYCAgCEgIDBBgBMAFiBnByb3RvMw", [file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message cellar.data.v1.GetSyncStatusRequest
@@ -70,6 +70,27 @@ export type SyncStatus = Message<"cellar.data.v1.SyncStatus"> & {
    * @generated from field: uint64 position = 7;
    */
   position: bigint;
+
+  /**
+   * Entries the last full pass could not take in: unreadable folders, names that are not UTF-8.
+   *
+   * @generated from field: uint64 skipped = 8;
+   */
+  skipped: bigint;
+
+  /**
+   * The first few of them, with the reason.
+   *
+   * @generated from field: repeated string skipped_examples = 9;
+   */
+  skippedExamples: string[];
+
+  /**
+   * False: changes by other programs are only seen by full passes, for the reason given.
+   *
+   * @generated from field: bool notified = 10;
+   */
+  notified: boolean;
 };
 
 /**
@@ -181,6 +202,16 @@ export type ResyncProgress = Message<"cellar.data.v1.ResyncProgress"> & {
    * @generated from field: double rate = 6;
    */
   rate: number;
+
+  /**
+   * @generated from field: uint64 moved = 7;
+   */
+  moved: bigint;
+
+  /**
+   * @generated from field: uint64 skipped = 8;
+   */
+  skipped: bigint;
 };
 
 /**
@@ -205,6 +236,8 @@ export const Sync: GenService<{
     output: typeof SyncStatusSchema;
   },
   /**
+   * A full pass; sends progress until done. Errors: failed_precondition when it would delete more than it may without `confirm_deletes`.
+   *
    * @generated from rpc cellar.data.v1.Sync.Resync
    */
   resync: {
