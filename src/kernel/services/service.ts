@@ -40,6 +40,8 @@ export interface Running {
   readonly bindings: readonly Binding[];
   /** Answers a raw HTTP request; of services with `hasHttp`. Must not reject: it answers errors itself. */
   readonly http?: HttpHandler;
+  /** Where people reach it, such as `http://127.0.0.1:8080`; of gateways, which listen by themselves. */
+  readonly url?: string;
   /** Called every few seconds and by `/health/ready`. Errors: a `Fault` whose message says why it is not ready. */
   readonly check?: (signal: AbortSignal) => Promise<void>;
   /** Called after calls have drained. `signal` aborts when patience ends. */
@@ -110,8 +112,8 @@ export interface Metrics {
     buckets: readonly number[],
     labels?: Readonly<Record<string, string>>,
   ): { observe(value: number): void };
-  /** Prometheus text format. */
-  render(): string;
+  /** Prometheus text format, of this process and those it has started. */
+  render(): Promise<string>;
 }
 
 /** Checks and freezes a definition. Errors: a plain `Error` that names the service. */

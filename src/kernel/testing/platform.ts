@@ -82,5 +82,5 @@ const noMetrics: Metrics = {
   counter: () => ({ add: () => undefined }),
   gauge: () => undefined,
   histogram: () => ({ observe: () => undefined }),
-  render: () => '',
+  render: async () => '',
 };
