@@ -5,11 +5,14 @@
  * installed package and `buf/validate` is printed from its own descriptor.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fromBinary } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { file_buf_validate_validate } from '@bufbuild/protovalidate/gen/buf/validate/validate_pb.js';
 import { printProto } from './print-proto.ts';
+import { readComments } from './read-comments.ts';
 
 const root = join(import.meta.dirname, '..');
 const includes = join(root, '.cache', 'proto');
@@ -19,9 +22,14 @@ export function layOutIncludes(): void {
   const protobufjs = dirname(createRequire(import.meta.url).resolve('protobufjs/package.json'));
   mkdirSync(join(includes, 'google', 'api'), { recursive: true });
   mkdirSync(join(includes, 'buf', 'validate'), { recursive: true });
-  for (const name of ['annotations.proto', 'http.proto']) {
-    copyFileSync(join(protobufjs, 'google', 'api', name), join(includes, 'google', 'api', name));
-  }
+  copyFileSync(join(protobufjs, 'google', 'api', 'annotations.proto'), join(includes, 'google', 'api', 'annotations.proto'));
+  // The copy in that package is older than `response_body`.
+  const http = readFileSync(join(protobufjs, 'google', 'api', 'http.proto'), 'utf8');
+  const body = 'string body = 7;';
+  writeFileSync(
+    join(includes, 'google', 'api', 'http.proto'),
+    http.includes('response_body') ? http : http.replace(body, `${body} string response_body = 12;`),
+  );
   writeFileSync(
     join(includes, 'google', 'api', 'httpbody.proto'),
     'syntax = "proto3";\npackage google.api;\nimport "google/protobuf/any.proto";\n' +
@@ -33,7 +41,12 @@ export function layOutIncludes(): void {
 /** Writes generated code for all contracts below `out`, relative to the project. */
 function generate(out: string): void {
   rmSync(join(root, out, 'src', 'gen'), { recursive: true, force: true });
-  execFileSync(join(root, 'node_modules', '.bin', 'buf'), ['generate', '--output', out], { cwd: root, stdio: 'inherit' });
+  const buf = join(root, 'node_modules', '.bin', 'buf');
+  execFileSync(buf, ['generate', '--output', out], { cwd: root, stdio: 'inherit' });
+  // Embedded descriptors have no comments; the API's reference needs them.
+  const set = execFileSync(buf, ['build', 'proto', '-o', '-', '--as-file-descriptor-set'], { cwd: root, maxBuffer: 2 ** 26 });
+  const comments = readComments(fromBinary(FileDescriptorSetSchema, set));
+  writeFileSync(join(root, out, 'src', 'gen', 'comments.json'), `${JSON.stringify(comments, undefined, 1)}\n`);
 }
 
 if (import.meta.main) {
