@@ -1,9 +1,9 @@
 import { type Backoff, backoffMs, rest } from '../database/backoff.ts';
+import { createBell } from '../database/bell.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { migrate } from '../database/migrations.ts';
 import { aborted, Fault } from '../fault.ts';
 import type { Log } from '../log.ts';
-import { createBell } from './bell.ts';
 import { consumerMigrations, createConsumerStore, type DeadLetter } from './consumer-store.ts';
 import type { StreamEvent, StreamSource } from './streams.ts';
 

@@ -1,7 +1,7 @@
+import { createBell } from '../database/bell.ts';
 import { type Database, join, type Row, type Session, type Transaction } from '../database/database.ts';
 import { type Migration, migrate } from '../database/migrations.ts';
 import { Fault, invalidArgument } from '../fault.ts';
-import { createBell } from './bell.ts';
 import {
   type KnownConsumer,
   type NewEvent,
