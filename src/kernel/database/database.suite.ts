@@ -184,6 +184,16 @@ export function databaseSuite(factory: DatabaseFactory, skip: string | false = f
         isFault('canceled'),
       );
       assert.deepEqual(await database.all('select id from items'), []);
+      await database.run('insert into items (id, name) values (3, $1)', 'c');
+    });
+
+    test('a transaction cancelled before its turn leaves the way free for the next', async (t) => {
+      const database = await ready(t);
+      await assert.rejects(
+        database.transaction(async () => undefined, { signal: AbortSignal.abort() }),
+        isFault('canceled'),
+      );
+      await database.run('insert into items (id, name) values (1, $1)', 'a');
     });
 
     test('grouped transactions fail one by one', async (t) => {

@@ -73,6 +73,7 @@ export interface Database extends Sql {
   /**
    * Runs `body` in a transaction: commits when it resolves, rolls back when it rejects or its time is up. A conflict
    * between transactions runs it again, up to five times, so it has no effects but its statements and `afterCommit`.
+   * A body that opens another transaction on the same database would wait for itself on SQLite: pass `tx` on and `join` it.
    * Errors: as statements; `aborted` when it conflicts every time; `unavailable` with reason `commit_unknown` when the
    * connection broke during the commit; `canceled` by the signal; `deadline_exceeded` after `timeoutMs`.
    */

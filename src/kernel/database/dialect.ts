@@ -1,4 +1,5 @@
 import type { Engine } from './database.ts';
+import { Lru } from './lru.ts';
 
 const types: Readonly<Record<Engine, Readonly<Record<string, string>>>> = {
   sqlite: { bytes: 'blob', text: 'text', id: 'integer primary key autoincrement', integer_key: 'integer primary key' },
@@ -26,9 +27,15 @@ export function sqlitePlaceholders(sql: string): string {
   );
 }
 
-/** True for a statement that only reads. */
+const reads = new Lru<string, boolean>(2000);
+
+/** True for a statement that only reads. Remembers its answers, as it is asked for every statement that runs. */
 export function isRead(sql: string): boolean {
+  const known = reads.get(sql);
+  if (known !== undefined) return known;
   const text = sql.replace(/^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)+/, '');
-  if (/^(?:select|values|explain)\b/i.test(text)) return true;
-  return /^with\b/i.test(text) && !/\b(?:insert|update|delete|replace)\b/i.test(text);
+  const isReading =
+    /^(?:select|values|explain)\b/i.test(text) || (/^with\b/i.test(text) && !/\b(?:insert|update|delete|replace)\b/i.test(text));
+  reads.set(sql, isReading);
+  return isReading;
 }

@@ -19,6 +19,8 @@ const lostConnection =
   /^(?:Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client was closed)/;
 
 function codeOf(error: unknown): string | undefined {
+  // Node's, when a name has several addresses and none answers.
+  if (error instanceof AggregateError) return codeOf(error.errors[0]);
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 

@@ -150,6 +150,7 @@ class SqliteDatabase implements Database {
 
   /** Runs the waiting transactions one after another until none is left. */
   async #drain(): Promise<void> {
+    await undefined; // Whoever asks in the same tick shares the first commit; and the caller has noted that we run.
     for (let job = this.#queue.shift(); job; job = this.#queue.shift()) {
       if (job.signal?.aborted) {
         job.reject(Fault.from(job.signal.reason));

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, describe, test } from 'node:test';
+import { silentLog } from '../log.ts';
 import { type DatabaseFactory, postgresFactory, postgresForFile, sqliteFactory } from '../testing/databases.ts';
 import { fenced, prepareFences } from './fence.ts';
 import { type LeaseStoreFactory, leasesSuite } from './leases.suite.ts';
+import { createLeases } from './leases.ts';
 import { openSqlLeaseStore } from './sql-leases.ts';
 
 const { skip, server, stop } = await postgresForFile();
 after(stop);
+
+const never = new AbortController().signal;
 
 const on = (databases: DatabaseFactory): LeaseStoreFactory => ({
   name: databases.engine,
@@ -38,6 +43,34 @@ function fenceSuite(databases: DatabaseFactory, isSkipped: string | false = fals
     });
   });
 }
+
+test('PostgreSQL killed: the lease is lost in time, and taken again when it is back', { skip }, async (t) => {
+  const database = await postgresFactory(server).open(t);
+  const leases = createLeases({ store: await openSqlLeaseStore({ database }), log: silentLog });
+  const held = await leases.acquire('a', { holder: 'one', ttlMs: 300 }, never);
+  await server().kill();
+  await assert.rejects(leases.tryAcquire('b', { holder: 'one', ttlMs: 300 }), { code: 'unavailable' });
+  if (!held.signal.aborted) await once(held.signal, 'abort');
+  const waiting = leases.acquire('a', { holder: 'two', ttlMs: 300 }, never);
+  await server().restart();
+  const next = await waiting;
+  assert.ok(next.epoch > held.epoch);
+  await next.release();
+});
+
+test('on SQLite expiry follows the injected clock', async (t) => {
+  let now = 1000;
+  const store = await openSqlLeaseStore({ database: await sqliteFactory.open(t), now: () => now });
+  assert.equal(await store.take('a', 'one', 500), 1);
+  now = 1499;
+  assert.equal(await store.take('a', 'two', 500), undefined);
+  assert.equal(await store.renew('a', 1, 500), true);
+  now = 1998;
+  assert.equal(await store.take('a', 'two', 500), undefined);
+  now = 1999;
+  assert.equal(await store.take('a', 'two', 500), 2);
+  assert.equal(await store.renew('a', 1, 500), false);
+});
 
 leasesSuite(on(sqliteFactory));
 leasesSuite(on(postgresFactory(server)), skip);

@@ -311,6 +311,52 @@ export function streamSuite(factory: StreamFactory, skip: string | false = false
       assert.deepEqual((await seen()).slice(10), [8, 9, 10]);
     });
 
+    test('a consumer behind the oldest event says so and goes on once it is moved', async (t) => {
+      const { stream, source } = await factory.open(t);
+      await stream.append(
+        stream.database,
+        range(1, 5).map((n) => event(`k${n}`)),
+      );
+      await stream.trim({ countMax: 2 });
+      const { start, seen, consumer } = await recorder(t, stream.database, { source: stream });
+      start();
+      await until(async () => (await consumer.status(never)).failure !== undefined);
+      const { failure } = await consumer.status(never);
+      assert.match(failure?.error ?? '', /removed already/);
+      assert.deepEqual(await seen(), []);
+      assert.equal(source.name, stream.name);
+      await consumer.seek(3);
+      await until(async () => (await seen()).length === 2);
+      assert.deepEqual(await seen(), [4, 5]);
+      assert.equal((await consumer.status(never)).failure, undefined);
+    });
+
+    test('too many events set aside hold the consumer up instead of filling the disk', async (t) => {
+      const { stream, source } = await factory.open(t);
+      let isBroken = true;
+      const { start, seen, consumer } = await recorder(t, stream.database, {
+        source,
+        parkedMax: 3,
+        retry: { firstMs: 1, maxMs: 5, attemptsMax: 1_000_000 },
+        handler: async () => {
+          if (isBroken) throw new Error('not yet');
+        },
+      });
+      await stream.append(
+        stream.database,
+        range(1, 10).map((n) => event(`k${n}`)),
+      );
+      start();
+      await until(async () => (await consumer.status(never)).failure !== undefined);
+      assert.equal((await consumer.status(never)).retrying, 3);
+      isBroken = false;
+      await until(async () => (await seen()).length === 10);
+      assert.deepEqual(
+        (await seen()).toSorted((a, b) => a - b),
+        range(1, 10),
+      );
+    });
+
     test('a new consumer may begin at the end', async (t) => {
       const { stream, source } = await factory.open(t);
       await stream.append(stream.database, [event('old')]);
