@@ -22,7 +22,8 @@ export class Call {
   readonly idempotencyKey: string;
   /** On `performance.now()`'s clock. Unit: milliseconds; Infinity when there is none. */
   readonly deadlineMs: number;
-  readonly #upstream: AbortSignal | undefined;
+  readonly #incoming: Incoming;
+  #upstream: AbortSignal | undefined;
   #controller: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #forward: (() => void) | undefined;
@@ -32,7 +33,7 @@ export class Call {
     this.caller = incoming.caller;
     this.trace = incoming.trace;
     this.idempotencyKey = incoming.idempotencyKey;
-    this.#upstream = incoming.signal;
+    this.#incoming = incoming;
     const timeoutMs = incoming.timeoutMs ?? (method.timeoutMs || Number.POSITIVE_INFINITY);
     this.deadlineMs = nowMs + timeoutMs;
   }
@@ -47,7 +48,9 @@ export class Call {
     if (this.#controller) return this.#controller.signal;
     const controller = new AbortController();
     this.#controller = controller;
-    const upstream = this.#upstream;
+    // Read here and not before: transports make the signal on first use as well.
+    const upstream = this.#incoming.signal;
+    this.#upstream = upstream;
     if (upstream?.aborted) {
       controller.abort(upstream.reason);
       return controller.signal;

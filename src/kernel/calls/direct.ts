@@ -1,5 +1,5 @@
 import type { Message } from '@bufbuild/protobuf';
-import { Fault, unavailable } from '../fault.ts';
+import { Fault } from '../fault.ts';
 import { deadlineFault, type Incoming } from './call.ts';
 import type { Channel, Outgoing } from './channel.ts';
 import type { Method } from './contract.ts';
@@ -11,18 +11,13 @@ export function createDirectChannel(endpoint: Endpoint): Channel {
   return {
     address: 'direct',
     unary: async (method, request, outgoing) => {
-      const answer = bound(endpoint, method, outgoing).unary(request, outgoing);
+      const answer = endpoint.require(outgoing.service, method.name).unary(request, outgoing);
       return outgoing.timeoutMs === undefined && !outgoing.signal ? answer : await withinDeadline(answer, method, outgoing);
     },
-    stream: (method, requests, outgoing) => interruptible(bound(endpoint, method, outgoing), requests, method, outgoing),
+    stream: (method, requests, outgoing) =>
+      interruptible(endpoint.require(outgoing.service, method.name), requests, method, outgoing),
     close: async () => undefined,
   };
-}
-
-function bound(endpoint: Endpoint, method: Method, outgoing: Outgoing): Bound {
-  const found = endpoint.find(outgoing.service, method.name);
-  if (!found) throw unavailable(`Cannot call ${method.name}: ${outgoing.service || 'its service'} does not run in this process`);
-  return found;
 }
 
 /** The caller gets its answer by the deadline even when the handler ignores its signal. */

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
  * Source: W3C Trace Context, level 1.
  */
 export class Trace {
+  #hex: string | undefined;
   #traceId: string | undefined;
   #spanId: string | undefined;
   readonly #parent: Trace | undefined;
@@ -14,12 +15,12 @@ export class Trace {
   }
 
   get traceId(): string {
-    this.#traceId ??= this.#parent?.traceId ?? randomHex(16);
+    this.#traceId ??= this.#hex?.slice(0, 32) ?? this.#parent?.traceId ?? randomHex(16);
     return this.#traceId;
   }
 
   get spanId(): string {
-    this.#spanId ??= randomHex(8);
+    this.#spanId ??= this.#hex?.slice(32) ?? randomHex(8);
     return this.#spanId;
   }
 
@@ -33,6 +34,19 @@ export class Trace {
 
   toString(): string {
     return `00-${this.traceId}-${this.spanId}-01`;
+  }
+
+  /** Both ids, 48 hexadecimal digits. */
+  get hex(): string {
+    this.#hex ??= this.#traceId || this.#spanId || this.#parent ? this.traceId + this.spanId : randomHex(24);
+    return this.#hex;
+  }
+
+  /** From what `hex` gave on the other side. */
+  static fromHex(hex: string): Trace {
+    const trace = new Trace();
+    trace.#hex = hex;
+    return trace;
   }
 
   /** Reads a `traceparent` header; a malformed or absent one starts a new trace, as the standard asks. */
