@@ -24,6 +24,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly idempotencyKey?: string;
+  /** Of a request that came from outside; default: a child of the call's, else a new one. */
+  readonly trace?: Trace;
 }
 
 type Init<D extends DescMessage> = MessageInitShape<D> | MessageShape<D>;
@@ -146,7 +148,7 @@ function outgoingOf(method: Method, options: ClientOptions, callOptions: CallOpt
     caller: options.via && caller.via !== options.via && caller !== options.caller ? { ...caller, via: options.via } : caller,
     timeoutMs: own === undefined ? left : left === undefined ? own : Math.min(own, left),
     signal: callOptions?.signal ?? call?.signal,
-    trace: call ? call.trace.child() : new Trace(),
+    trace: callOptions?.trace ?? (call ? call.trace.child() : new Trace()),
     idempotencyKey: callOptions?.idempotencyKey ?? '',
     service,
   };

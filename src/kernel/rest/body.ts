@@ -1,0 +1,111 @@
+import type { IncomingMessage } from 'node:http';
+import { Code, exhausted, Fault, invalidArgument } from '../fault.ts';
+import { jsonMistake } from './json-position.ts';
+import { HttpFault } from './problem.ts';
+
+const pieceSizeBytes = 256 * 1024;
+
+/** Length that the request says its body has; undefined when it comes in chunks. Unit: bytes. */
+export function bodySizeBytes(request: IncomingMessage): number | undefined {
+  const header = request.headers['content-length'];
+  if (header !== undefined) return Number(header);
+  const isChunked = request.headers['transfer-encoding'] !== undefined || (request.httpVersionMajor >= 2 && !request.complete);
+  return isChunked ? undefined : 0;
+}
+
+/**
+ * The body as JSON; undefined when it is empty.
+ * Errors: `invalid_argument` with status 415 for another content type, 413 for more than `sizeBytesMax`, 400 for what is not JSON.
+ */
+export async function readJsonBody(request: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
+  const sizeBytes = bodySizeBytes(request);
+  if (sizeBytes === 0) return undefined;
+  if (sizeBytes !== undefined && sizeBytes > sizeBytesMax) throw tooLarge(sizeBytesMax);
+  assertJsonType(request);
+  const text = await readText(request, sizeBytesMax);
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const mistake = jsonMistake(text);
+    const where = mistake ? `: it goes wrong at line ${mistake.line}, column ${mistake.column}` : '';
+    throw invalidArgument(`The body is not JSON${where}`, { reason: 'invalid_json', cause: error });
+  }
+}
+
+/** The raw body in pieces of 256 KiB, the last one smaller; read only as fast as it is taken. Errors: `canceled` when the client goes. */
+export async function* readPieces(request: IncomingMessage, sizeBytesMax: number): AsyncGenerator<Uint8Array, void, undefined> {
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  let totalBytes = 0;
+  try {
+    // The connection stays open when reading ends early: an answer has yet to go over it.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      totalBytes += chunk.length;
+      if (totalBytes > sizeBytesMax) throw tooLarge(sizeBytesMax);
+      held.push(chunk);
+      heldBytes += chunk.length;
+      if (heldBytes < pieceSizeBytes) continue;
+      yield held.length === 1 ? chunk : Buffer.concat(held, heldBytes);
+      held = [];
+      heldBytes = 0;
+    }
+  } catch (error) {
+    throw error instanceof Fault ? error : new Fault(Code.Canceled, 'The client went away while it sent', { cause: error });
+  }
+  if (heldBytes > 0) yield Buffer.concat(held, heldBytes);
+}
+
+export function tooLarge(sizeBytesMax: number): Fault {
+  const fault = exhausted(`The body is larger than ${sizeBytesMax} bytes`, {
+    reason: 'body_too_large',
+    hint: 'Send less at once, or have the limit raised by an administrator.',
+  });
+  return new HttpFault(413, fault);
+}
+
+function assertJsonType(request: IncomingMessage): void {
+  const type = request.headers['content-type'] ?? '';
+  if (type === 'application/json' || /^application\/(?:[\w.-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type)) return;
+  const fault = invalidArgument(
+    type === '' ? 'The body has no content type' : `The body has the content type "${type.slice(0, 100)}"`,
+    {
+      reason: 'unsupported_media_type',
+      hint: 'Send JSON in UTF-8 with "content-type: application/json".',
+    },
+  );
+  throw new HttpFault(415, fault, { accept: 'application/json' });
+}
+
+function readText(request: IncomingMessage, sizeBytesMax: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    const end = (): void => {
+      request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
+    };
+    const onData = (chunk: Buffer): void => {
+      sizeBytes += chunk.length;
+      chunks.push(chunk);
+      if (sizeBytes <= sizeBytesMax) return;
+      end();
+      request.pause();
+      reject(tooLarge(sizeBytesMax));
+    };
+    const onEnd = (): void => {
+      end();
+      const [only] = chunks;
+      const bytes = chunks.length === 1 && only ? only : Buffer.concat(chunks, sizeBytes);
+      const text = bytes.toString('utf8');
+      // A replacement character is either in the text itself, or stands for bytes that are no UTF-8.
+      if (text.includes('\ufffd') && Buffer.from(text).compare(bytes) !== 0)
+        reject(invalidArgument('The body is not UTF-8', { reason: 'invalid_json' }));
+      else resolve(text.startsWith('\ufeff') ? text.slice(1) : text);
+    };
+    const onGone = (error?: Error): void => {
+      end();
+      reject(new Fault(Code.Canceled, 'The client went away while it sent', { cause: error }));
+    };
+    request.on('data', onData).once('end', onEnd).once('error', onGone).once('close', onGone);
+  });
+}
