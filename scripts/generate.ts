@@ -5,7 +5,7 @@
  * installed package and `buf/validate` is printed from its own descriptor.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fromBinary } from '@bufbuild/protobuf';
@@ -16,6 +16,7 @@ import { readComments } from './read-comments.ts';
 
 const root = join(import.meta.dirname, '..');
 const includes = join(root, '.cache', 'proto');
+const out = join(root, '.cache', 'generated');
 
 /** Lays out the imported `.proto` files; needed before every use of `buf`. */
 export function layOutIncludes(): void {
@@ -38,27 +39,29 @@ export function layOutIncludes(): void {
   writeFileSync(join(includes, 'buf', 'validate', 'validate.proto'), printProto(file_buf_validate_validate));
 }
 
-/** Writes generated code for all contracts below `out`, relative to the project. */
-function generate(out: string): void {
-  rmSync(join(root, out, 'src', 'gen'), { recursive: true, force: true });
+/** Writes generated code for all contracts below `out`. */
+function generate(): void {
+  rmSync(out, { recursive: true, force: true });
   const buf = join(root, 'node_modules', '.bin', 'buf');
   execFileSync(buf, ['generate', '--output', out], { cwd: root, stdio: 'inherit' });
   // Embedded descriptors have no comments; the API's reference needs them.
   const set = execFileSync(buf, ['build', 'proto', '-o', '-', '--as-file-descriptor-set'], { cwd: root, maxBuffer: 2 ** 26 });
   const comments = readComments(fromBinary(FileDescriptorSetSchema, set));
-  writeFileSync(join(root, out, 'src', 'gen', 'comments.json'), `${JSON.stringify(comments, undefined, 1)}\n`);
+  writeFileSync(join(out, 'src', 'gen', 'comments.json'), `${JSON.stringify(comments, undefined, 1)}\n`);
 }
 
 if (import.meta.main) {
   layOutIncludes();
+  generate();
   if (process.argv.includes('--check')) {
-    generate('.cache/generated');
-    const diff = spawnSync('diff', ['-rq', 'src/gen', '.cache/generated/src/gen'], { cwd: root, encoding: 'utf8' });
+    const diff = spawnSync('diff', ['-rq', 'src/gen', join(out, 'src', 'gen')], { cwd: root, encoding: 'utf8' });
     if (diff.status !== 0) {
       console.error(`src/gen is not what the contracts say:\n${diff.stdout}${diff.stderr}`);
       process.exit(1);
     }
   } else {
-    generate('.');
+    // Only now: a mistake in a contract leaves the generated code as it was.
+    rmSync(join(root, 'src', 'gen'), { recursive: true, force: true });
+    renameSync(join(out, 'src', 'gen'), join(root, 'src', 'gen'));
   }
 }
