@@ -34,7 +34,10 @@ export interface SyncSql {
   run(sql: string, ...params: SqlValue[]): Changes;
 }
 
-/** An open transaction. After one failed statement it is lost on every engine: let the error pass and start again. */
+/**
+ * An open transaction. Its statements run one at a time: await each. After one failed statement it is lost on every engine:
+ * let the error pass and start again.
+ */
 export interface Transaction extends Sql {
   readonly database: Database;
   /** Synchronous statements in this transaction; absent unless the engine is SQLite. */

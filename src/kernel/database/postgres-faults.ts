@@ -31,7 +31,7 @@ export function isConflict(error: unknown): boolean {
 
 /** True when nothing more can be asked on this connection. */
 export function isConnectionFault(fault: Fault): boolean {
-  return fault.reason === 'database_unreachable';
+  return fault.reason === 'database_unreachable' || fault.reason === 'tables_changed';
 }
 
 /** What pg throws, as a fault; SQLSTATE codes are those of PostgreSQL's Appendix A. `name` is the database in messages. */
@@ -107,6 +107,9 @@ export function postgresFault(error: unknown, name: string): Fault {
       });
     case '3D000':
       return unavailable(`Database ${name}: the server has no database of that name`, { ...options, reason: 'database_missing' });
+  }
+  if (code === '0A000' && error instanceof Error && error.message.startsWith('cached plan')) {
+    return unavailable(`The tables of ${name} were changed meanwhile`, { ...options, reason: 'tables_changed', retryAfterMs: 0 });
   }
   if (code.startsWith('53') || code.startsWith('58')) return unreachable(name, error);
   return new Fault(Code.Internal, 'The database refused a statement', options);

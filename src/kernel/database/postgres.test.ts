@@ -67,3 +67,13 @@ test('services on one server have schemas apart', { skip }, async (t) => {
   await users.run('create table t (b bigint)');
   assert.deepEqual(await index.get('select current_schema() as schema'), { schema: 'data_index' });
 });
+
+test('a table changed by a migration elsewhere fails a prepared statement once', { skip }, async (t) => {
+  const database = await factory.open(t, { connectionsMax: 1 });
+  await database.run('create table t (a bigint)');
+  assert.deepEqual(await database.all('select * from t'), []);
+  await database.run('alter table t add column b bigint');
+  await database.run('insert into t values (1, 2)');
+  await assert.rejects(database.all('select * from t'), (error) => reasonOf(error) === 'tables_changed');
+  assert.deepEqual(await database.all('select * from t'), [{ a: 1, b: 2 }]);
+});

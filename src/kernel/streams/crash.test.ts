@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Database } from '../database/database.ts';
 import { type DatabaseFactory, postgresFactory, postgresForFile, sqliteFactory } from '../testing/databases.ts';
 import { until } from '../testing/engines.ts';
-import { consumeForever, produceForever } from './crash.ts';
+import { consumeForever, produceForever } from './crash.fixture.ts';
 
 const { skip, server, stop } = await postgresForFile();
 after(stop);

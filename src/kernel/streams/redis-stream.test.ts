@@ -99,3 +99,44 @@ test('two relays add every event once', { skip }, async (t) => {
     Array.from({ length: 200 }, (_, index) => `${index + 1}-0`),
   );
 });
+
+test('a relay that begins on a trimmed stream goes on from its end', { skip }, async (t) => {
+  const redis = openRedis({ url: server?.url ?? '', log: silentLog });
+  const stream = await openStream({ database: await sqliteFactory.open(t), name: uniqueName('test') });
+  const stopping = new AbortController();
+  await stream.append(stream.database, ['a', 'b', 'c'].map(event));
+  await stream.trim({ countMax: 1 });
+  const relaying = runRedisRelay({ source: stream, redis, log: silentLog }, stopping.signal);
+  t.after(async () => {
+    stopping.abort();
+    await relaying;
+    await redis.close();
+  });
+  const source = createRedisSource({ source: stream, redis, log: silentLog, pollMs: 500 });
+  await until(async () => {
+    await stream.append(stream.database, [event('d')]);
+    return ((await redis.call('XLEN', `cellar:stream:${stream.name}`)) as number) > 0;
+  });
+  const head = await stream.head(never);
+  assert.deepEqual(
+    await collect(source, 2, head - 2),
+    Array.from({ length: head - 2 }, (_, index) => index + 3),
+  );
+  await assert.rejects(collect(source, 0, 1), { reason: 'stream_trimmed' });
+});
+
+test('Redis ahead of a restored table is emptied and filled anew', { skip }, async (t) => {
+  const redis = openRedis({ url: server?.url ?? '', log: silentLog });
+  const stream = await openStream({ database: await sqliteFactory.open(t), name: uniqueName('test') });
+  const key = `cellar:stream:${stream.name}`;
+  await redis.call('XADD', key, '100-0', 'k', 'old', 't', 'old', 'm', 0, 'h', '{}', 'p', 'old');
+  await stream.append(stream.database, [event('a')]);
+  const stopping = new AbortController();
+  const relaying = runRedisRelay({ source: stream, redis, log: silentLog }, stopping.signal);
+  t.after(async () => {
+    stopping.abort();
+    await relaying;
+    await redis.close();
+  });
+  await until(async () => ((await redis.call('XRANGE', key, '-', '+')) as [string][]).map(([id]) => id).join() === '1-0');
+});

@@ -33,10 +33,13 @@ const keyOf = (name: string): string => `cellar:stream:${name}`;
 
 /** Copies a stream to Redis until the signal fires. Several relays at once do no harm. Errors: none; it goes on by itself. */
 export async function runRedisRelay(options: RedisRelayOptions, signal: AbortSignal): Promise<void> {
-  const { source, redis, log, batchSizeMax = 500 } = options;
+  const { source, log, batchSizeMax = 500 } = options;
+  let isBehindTrim = false;
   for (let attempt = 0; !signal.aborted; ) {
     try {
-      const after = Math.min(await lastPosition(redis, source.name), await source.head(signal));
+      // What was trimmed before it was copied leaves a hole in Redis; readers take that part for trimmed, too.
+      const after = isBehindTrim ? await source.head(signal) : await startingPoint(options, signal);
+      isBehindTrim = false;
       for await (const events of source.subscribe({ after, signal, batchSizeMax })) {
         await send(options, events);
         attempt = 0;
@@ -44,12 +47,19 @@ export async function runRedisRelay(options: RedisRelayOptions, signal: AbortSig
     } catch (error) {
       if (signal.aborted) return;
       attempt += 1;
-      const fault = Fault.from(error);
-      if (fault.reason === 'stream_trimmed') await redis.call('DEL', keyOf(source.name)).catch(() => undefined);
+      isBehindTrim = error instanceof Fault && error.reason === 'stream_trimmed';
       log.warn('The relay to Redis is held up', { stream: source.name, error });
       await rest(backoffMs({ firstMs: 50, maxMs: 5000 }, attempt), signal);
     }
   }
+}
+
+/** The last position in Redis. When that is past the table's end, the table was restored from a backup: Redis starts anew. */
+async function startingPoint({ source, redis }: RedisRelayOptions, signal: AbortSignal): Promise<number> {
+  const last = await lastPosition(redis, source.name);
+  if (last <= (await source.head(signal))) return last;
+  await redis.call('DEL', keyOf(source.name));
+  return 0;
 }
 
 async function send({ source, redis, countMax = 100_000 }: RedisRelayOptions, events: readonly StreamEvent[]): Promise<void> {
@@ -127,22 +137,23 @@ class RedisSource implements StreamSource {
       let position = after;
       for (let attempt = 0; !signal.aborted; ) {
         let events: readonly StreamEvent[] = [];
+        const askedAt = performance.now();
         try {
           events = await this.#block(redis, position, batchSizeMax, pollMs);
-          attempt = 0;
         } catch (error) {
           if (signal.aborted) return;
           this.#noteAway(error);
-          attempt += 1;
         }
         // Nothing came: Redis is away, has a hole here, or the relay stands still. The table knows.
         if (events.length === 0) events = await source.read(position, batchSizeMax, signal);
         const last = events.at(-1);
         if (last) {
           position = last.position;
+          attempt = 0;
           yield events;
-        } else if (attempt > 0) {
-          await rest(backoffMs({ firstMs: 50, maxMs: pollMs }, attempt), signal);
+        } else if (performance.now() - askedAt < pollMs / 2) {
+          attempt += 1; // Redis did not block, so we do.
+          await rest(backoffMs({ firstMs: 10, maxMs: pollMs }, attempt), signal);
         }
       }
     } finally {
