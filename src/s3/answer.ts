@@ -85,7 +85,8 @@ async function pump(stream: ByteStream, response: ServerResponse): Promise<void>
 
 /** Reads and forgets what is left of a request, so that the client is not cut off while it still sends. */
 async function drain(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.headers.expect !== undefined && !request.readableFlowing && request.readableLength === 0) return;
+  const neverCame = request.headers.expect !== undefined && !request.readableFlowing && request.readableLength === 0;
+  if (neverCame || request.destroyed || response.destroyed) return;
   await new Promise<void>((resolve) => {
     let received = 0;
     const timer = setTimeout(finish, drainTimeMsMax);
