@@ -1,0 +1,34 @@
+import type { Policy } from '#gen/cellar/identity/v1/policies_pb.ts';
+import { decidePlain, type PlainPolicy, parsePlain } from './plain-policies.ts';
+import type { Question } from './question.ts';
+
+export interface Verdict {
+  readonly isAllowed: boolean;
+  /** Ids of the policies that decided: those that forbid it, else those that permit it. */
+  readonly policies: readonly string[];
+}
+
+/** Policies made ready to decide. */
+export type PolicySet = (question: Question) => Verdict;
+
+/**
+ * Makes policies ready. The Cedar library is loaded only when one of them needs it.
+ * Errors: `failed_precondition` naming a policy whose text is not Cedar.
+ */
+export async function compilePolicies(policies: readonly Pick<Policy, 'id' | 'text'>[]): Promise<PolicySet> {
+  const plain = new Map<string, readonly PlainPolicy[]>();
+  for (const { id, text } of policies) {
+    const parsed = parsePlain(text);
+    if (!parsed) return (await import('./cedar.ts')).compileCedar(policies);
+    plain.set(id, parsed);
+  }
+  return (question) => decidePlain(plain, question);
+}
+
+/** One sentence for people. */
+export function explain({ isAllowed, policies }: Verdict): string {
+  const names = policies.map((id) => `"${id}"`).join(', ');
+  const subject = policies.length > 1 ? 'policies' : 'policy';
+  if (isAllowed) return `Allowed by ${subject} ${names}.`;
+  return policies.length > 0 ? `Forbidden by ${subject} ${names}.` : 'Denied: no policy allows it.';
+}

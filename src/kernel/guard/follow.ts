@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Fault, unavailable } from '../fault.ts';
+
+export interface FollowOptions {
+  /** Opens the watch: sends the version at once and after each change, until the signal aborts. */
+  readonly watch: (signal: AbortSignal) => AsyncIterable<bigint>;
+  /** Called with each version, one after another. When it rejects the watch is opened anew. */
+  readonly onVersion: (version: bigint) => Promise<void> | void;
+  /** Called when the watch broke and versions may be missed until the next `onVersion`. */
+  readonly onLost: (fault: Fault) => void;
+  /** Ends following. */
+  readonly signal: AbortSignal;
+}
+
+const delayMsMin = 50;
+const delayMsMax = 1000;
+
+/** Watches a version through restarts of whoever keeps it. Never rejects; resolves when the signal aborts. */
+export async function follow({ watch, onVersion, onLost, signal }: FollowOptions): Promise<void> {
+  let delayMs = delayMsMin;
+  while (!signal.aborted) {
+    try {
+      for await (const version of watch(signal)) {
+        await onVersion(version);
+        delayMs = delayMsMin;
+      }
+      if (!signal.aborted) onLost(unavailable('The watch ended'));
+    } catch (error) {
+      if (!signal.aborted) onLost(Fault.from(error));
+    }
+    await sleep(delayMs, undefined, { signal, ref: false }).catch(() => undefined); // Rejects only when following ends.
+    delayMs = Math.min(delayMs * 2, delayMsMax);
+  }
+}
