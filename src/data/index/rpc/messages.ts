@@ -1,0 +1,106 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  type Change,
+  Change_Kind,
+  type Entry,
+  type EntrySchema,
+  NodeEvent_Kind,
+  type NodeEventSchema,
+} from '#gen/cellar/data/v1/index_pb.ts';
+import { Node_Kind, type NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
+import { invalidArgument } from '#kernel/fault.ts';
+import { contentTypeOf } from '#lib/content-type.ts';
+import type { Integer, StoredEntry, StoredNode, TreeChange, TreeEvent } from '../store/store.ts';
+import { nameOf } from '../store/tree-writer.ts';
+
+const pathBytesMax = 4096;
+
+/** Whose nodes they are: both are part of what the outside sees. */
+export interface Naming {
+  readonly datasource: string;
+  readonly tag: string;
+}
+
+/** Errors: `invalid_argument` for paths that no file can have. */
+export function readPath(path: string): string {
+  const isPlain = path === '' || path.split('/').every((name) => name !== '' && name !== '.' && name !== '..');
+  if (!isPlain || path.includes('\0') || Buffer.byteLength(path) > pathBytesMax) {
+    throw invalidArgument(
+      `Cannot use path ${JSON.stringify(path)}: it has an empty, "." or ".." part, or is over ${pathBytesMax} bytes`,
+      { reason: 'invalid_path' },
+    );
+  }
+  return path;
+}
+
+export function readChange({ kind, path, newPath, entry }: Change): TreeChange {
+  switch (kind) {
+    case Change_Kind.PUT:
+      if (!entry) throw invalidArgument(`Cannot put ${JSON.stringify(path)}: the change has no entry`);
+      if (path === '' && !entry.isFolder) throw invalidArgument('Cannot put a file at the root');
+      return { kind: 'put', path: readPath(path), entry: readEntry(entry) };
+    case Change_Kind.DELETE:
+      if (path === '') throw invalidArgument('Cannot delete the root of an index');
+      return { kind: 'delete', path: readPath(path) };
+    case Change_Kind.MOVE:
+      if (path === '' || newPath === '') throw invalidArgument('Cannot move from or to the root of an index');
+      return { kind: 'move', path: readPath(path), newPath: readPath(newPath) };
+    default:
+      throw invalidArgument(`Cannot apply a change of ${JSON.stringify(path)}: it does not say of which kind it is`);
+  }
+}
+
+function readEntry({ isFolder, sizeBytes, modifyTimeNs, inode, etag }: Entry): StoredEntry {
+  return {
+    isFolder,
+    sizeBytes: isFolder ? 0 : Number(sizeBytes),
+    mtimeUs: Number(modifyTimeNs / 1000n),
+    // Databases have signed integers; the same bits come back.
+    inode: asInteger(BigInt.asIntN(64, inode)),
+    etag,
+  };
+}
+
+function asInteger(value: bigint): Integer {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+export function entryMessage({ isFolder, sizeBytes, mtimeUs, inode, etag }: StoredNode): MessageInitShape<typeof EntrySchema> {
+  return {
+    isFolder,
+    sizeBytes: isFolder ? 0n : BigInt(sizeBytes),
+    modifyTimeNs: BigInt(mtimeUs) * 1000n,
+    inode: BigInt.asUintN(64, BigInt(inode)),
+    etag,
+  };
+}
+
+export function nodeMessage(node: StoredNode, { datasource, tag }: Naming): MessageInitShape<typeof NodeSchema> {
+  const { id, path, isFolder, sizeBytes, mtimeUs, inode, etag, files } = node;
+  const seconds = Math.floor(mtimeUs / 1e6);
+  return {
+    id: `${tag}-${id.toString(36)}`,
+    path: path === '' ? datasource : `${datasource}/${path}`,
+    name: path === '' ? datasource : nameOf(path),
+    kind: isFolder ? Node_Kind.FOLDER : Node_Kind.FILE,
+    sizeBytes: BigInt(sizeBytes),
+    modifyTime: { seconds: BigInt(seconds), nanos: (mtimeUs - seconds * 1e6) * 1000 },
+    // Of a file that another program wrote nobody has read the content: what the disk says of it stands for that.
+    etag: isFolder ? '' : etag || `${sizeBytes.toString(36)}-${mtimeUs.toString(36)}-${inode.toString(36)}`,
+    files: BigInt(files),
+    contentType: isFolder ? '' : contentTypeOf(path),
+  };
+}
+
+const kinds = {
+  created: NodeEvent_Kind.CREATED,
+  updated: NodeEvent_Kind.UPDATED,
+  deleted: NodeEvent_Kind.DELETED,
+  moved: NodeEvent_Kind.MOVED,
+} as const;
+
+export function eventMessage(event: TreeEvent, naming: Naming): MessageInitShape<typeof NodeEventSchema> {
+  const oldPath = event.oldPath === undefined ? '' : `${naming.datasource}/${event.oldPath}`;
+  return { kind: kinds[event.kind], node: nodeMessage(event.node, naming), oldPath };
+}
