@@ -47,6 +47,8 @@ export type Sink = Writable & { readonly isTTY?: boolean; readonly columns?: num
 export interface Connection extends AsyncDisposable {
   /** Where it leads, for messages: `http://127.0.0.1:8080` or `the local server of /home/me/.cellar`. */
   readonly address: string;
+  /** The server's folders are this machine's. */
+  readonly isSameMachine: boolean;
   client<D extends DescService>(desc: D): Client<D>;
 }
 

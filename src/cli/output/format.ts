@@ -1,3 +1,4 @@
+import type { DescEnum } from '@bufbuild/protobuf';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
@@ -60,6 +61,11 @@ export function formatTime(time: Timestamp | undefined): string {
   const date = new Date(at);
   const two = (part: number): string => String(part).padStart(2, '0');
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+/** `watching` for the value of `STATE_WATCHING`; the number for a value of a newer contract. */
+export function enumWord(desc: DescEnum, value: number): string {
+  return desc.value[value]?.localName.toLowerCase() ?? String(value);
 }
 
 /** Milliseconds since 1970. */

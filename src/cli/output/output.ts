@@ -1,4 +1,4 @@
-import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { once } from 'node:events';
 import type { Sink } from '../command.ts';
 import { createStyle, type Style } from './style.ts';
 import { type Column, formatTable } from './table.ts';
@@ -53,6 +53,28 @@ export class Output {
     this.stdout.write(`${this.isJson ? JSON.stringify(json, plainValue) : human()}\n`);
   }
 
+  /** Data as it is; resolves when there is room for more. */
+  async write(data: string | Uint8Array): Promise<void> {
+    if (!this.stdout.write(data)) await once(this.stdout, 'drain');
+  }
+
+  /** A long list, a page at a time; one array with `--json`. */
+  async pages<T>(
+    pages: AsyncIterable<readonly T[]>,
+    json: (item: T) => unknown,
+    human: (page: readonly T[], isFirst: boolean) => string,
+  ): Promise<void> {
+    let isFirst = true;
+    for await (const page of pages) {
+      if (page.length === 0) continue;
+      if (!this.isJson) await this.write(`${human(page, isFirst)}\n`);
+      else
+        await this.write(`${isFirst ? '[\n' : ',\n'}${page.map((item) => JSON.stringify(json(item), plainValue)).join(',\n')}`);
+      isFirst = false;
+    }
+    if (this.isJson) await this.write(isFirst ? '[]\n' : '\n]\n');
+  }
+
   /** Tells the person at the terminal something; nothing with `--quiet`. */
   message(text: string): void {
     if (!this.isQuiet) this.stderr.write(`${text}\n`);
@@ -62,12 +84,6 @@ export class Output {
   warn(text: string): void {
     this.stderr.write(`${this.messageStyle.yellow('warning:')} ${text}\n`);
   }
-}
-
-/** A message of a contract as JSON, in the form REST gives it. */
-export async function messageJson<D extends DescMessage>(desc: D, message: MessageShape<D>): Promise<unknown> {
-  const { toJson } = await import('@bufbuild/protobuf');
-  return toJson(desc, message, { alwaysEmitImplicit: true });
 }
 
 function plainValue(_key: string, value: unknown): unknown {

@@ -11,7 +11,7 @@ export interface Column<T> {
 }
 
 /** Rows under their titles, columns aligned, two spaces between. Nothing at all when there are no rows. */
-export function formatTable<T>(rows: readonly T[], columns: readonly Column<T>[], style: Style): string {
+export function formatTable<T>(rows: readonly T[], columns: readonly Column<T>[], style: Style, hasTitles = true): string {
   if (rows.length === 0) return '';
   const cells = rows.map((row) => columns.map(({ value }) => printable(value(row))));
   const widths = columns.map(({ title }, at) => Math.max(width(title), ...cells.map((line) => width(line[at] ?? ''))));
@@ -27,7 +27,8 @@ export function formatTable<T>(rows: readonly T[], columns: readonly Column<T>[]
       return align(word, at, paint ? paint(word, row) : word);
     }),
   );
-  return [head, ...body.map((words) => words.join('  '))].join('\n');
+  const lines = body.map((words) => words.join('  '));
+  return (hasTitles ? [head, ...lines] : lines).join('\n');
 }
 
 /** Names and values in two columns, for showing one thing. */
