@@ -16,7 +16,8 @@ export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel];
 const ranks: Readonly<Record<LogLevel, number>> = { debug: 10, info: 20, warn: 30, error: 40, off: 100 };
 
 export interface LogOptions {
-  readonly level: LogLevel;
+  /** Least serious level that is written; a function is asked for every line. */
+  readonly level: LogLevel | (() => LogLevel);
   /** Called once per line, newline included. */
   readonly write: (line: string) => void;
   readonly now?: () => number;
@@ -26,7 +27,7 @@ export interface LogOptions {
 export function createLog(options: LogOptions): Log {
   const { level, write, now = Date.now, fields: base = {} } = options;
   const line = (lineLevel: LogLevel, message: string, fields: LogFields | undefined): void => {
-    if (ranks[lineLevel] < ranks[level]) return;
+    if (ranks[lineLevel] < ranks[typeof level === 'function' ? level() : level]) return;
     const record = { time: new Date(now()).toISOString(), level: lineLevel, message, ...base, ...fields };
     write(`${JSON.stringify(record, plainValue)}\n`);
   };

@@ -1,4 +1,6 @@
+import type { MetricFamily } from '../metrics.ts';
 import type { Registration } from '../services/registry.ts';
+import type { Given } from '../settings/resolve.ts';
 
 /** What the main process tells a fork, over the IPC channel. */
 export type ToFork =
@@ -9,14 +11,14 @@ export type ToFork =
       /** Full name of the instance to run. */
       readonly name: string;
       readonly plan: unknown;
-      /** Values by key, secrets in clear: the channel is a private socket pair. */
-      readonly settings: Readonly<Record<string, unknown>>;
+      /** What is given of the settings it may know, secrets in clear: the channel is a private socket pair. */
+      readonly settings: readonly Given[];
       readonly registry: readonly Registration[];
       readonly restarts: number;
     }
   | { readonly kind: 'registry'; readonly registration: Registration }
   | { readonly kind: 'gone'; readonly service: string }
-  | { readonly kind: 'settings'; readonly settings: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'settings'; readonly settings: readonly Given[] }
   | { readonly kind: 'metrics'; readonly id: number }
   | { readonly kind: 'stop'; readonly timeoutMs: number };
 
@@ -25,6 +27,6 @@ export type FromFork =
   /** Its first words: it is listening to messages now. */
   | { readonly kind: 'hello' }
   | { readonly kind: 'registry'; readonly registration: Registration }
-  | { readonly kind: 'heartbeat'; readonly memoryBytes: number }
+  | { readonly kind: 'heartbeat'; readonly memoryBytes: number; readonly cpuPercent: number }
   | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'metrics'; readonly id: number; readonly families: unknown };
+  | { readonly kind: 'metrics'; readonly id: number; readonly families: readonly MetricFamily[] };

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
-import { failedPrecondition } from '../fault.ts';
-import { type Given, Source } from './resolve.ts';
+import { failedPrecondition, type Violation } from '../fault.ts';
+import { type Given, Source, shown } from './resolve.ts';
 import type { Schema } from './schema.ts';
 
 export interface FileSettings {
   readonly given: readonly Given[];
-  readonly problems: readonly string[];
+  readonly problems: readonly Violation[];
 }
 
 /**
@@ -31,13 +31,20 @@ export function parseSettingsFile(schema: Schema, content: string, name: string)
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false });
   const lineOf = (offset: number | undefined): string => `${name} line ${lines.linePos(offset ?? 0).line}`;
   if (document.errors.length > 0) {
-    return { given: [], problems: document.errors.map((error) => `${error.message} (${lineOf(error.pos[0])})`) };
+    return {
+      given: [],
+      problems: document.errors.map((error) => ({
+        field: name,
+        message: `is no YAML: ${error.message} (${lineOf(error.pos[0])})`,
+      })),
+    };
   }
   const given: Given[] = [];
-  const problems: string[] = [];
+  const problems: Violation[] = [];
   const root = document.contents;
   if (root === null) return { given, problems };
-  if (!isMap(root)) return { given, problems: [`the file must hold settings such as "log: {level: info}" (${name} line 1)`] };
+  if (!isMap(root))
+    return { given, problems: [{ field: name, message: `must hold settings such as "log: {level: info}" (${name} line 1)` }] };
   const visit = (node: Node | null, key: string, offset: number | undefined): void => {
     const where = lineOf(offset);
     if (isMap(node) && !schema.find(key) && (key === '' || schema.isPrefix(key))) {
@@ -49,7 +56,8 @@ export function parseSettingsFile(schema: Schema, content: string, name: string)
     } else if (!schema.find(key) && schema.isPrefix(key)) {
       // `gateway:` with nothing below is an empty section, not a mistake.
       const value = node?.toJSON() ?? null;
-      if (value !== null) problems.push(`"${key}" must be followed by settings, but is ${JSON.stringify(value)} (${where})`);
+      if (value !== null)
+        problems.push({ field: key, message: `must be followed by settings, but is ${shown(value)} (${where})` });
     } else {
       const value: unknown = node?.toJSON() ?? null;
       if (value !== null || !schema.find(key)) given.push({ key, value, source: Source.File, where });

@@ -1,3 +1,4 @@
+import type { Violation } from '../fault.ts';
 import { type Entry, environmentName, type MapEntry, type Schema } from './schema.ts';
 import { Secret, SettingProblem, type SettingsSpec } from './setting.ts';
 
@@ -24,15 +25,15 @@ export interface Resolved {
 export interface Settings {
   readonly schema: Schema;
   readonly byKey: ReadonlyMap<string, Resolved>;
-  /** What is wrong, one sentence each; a key with a problem keeps the value below it. */
-  readonly problems: readonly string[];
+  /** What is wrong; a key with a problem keeps the value it would have without. */
+  readonly problems: readonly Violation[];
 }
 
 const ranks: Readonly<Record<Source, number>> = { default: 0, file: 1, set: 2, environment: 3, flag: 4 };
 
 /** Lays the given values over the defaults and lists everything that is wrong with them. */
 export function resolveSettings(schema: Schema, given: readonly Given[]): Settings {
-  const problems: string[] = [];
+  const problems: Violation[] = [];
   const byKey = new Map<string, Resolved>();
   for (const { key, setting } of schema.entries)
     byKey.set(key, { value: setting.default, source: Source.Default, where: 'default' });
@@ -108,19 +109,20 @@ export function readEnvironment(
 /** Variables of the command itself. */
 const notSettings = new Set(['CELLAR_HOME', 'CELLAR_SERVER', 'CELLAR_TOKEN', 'CELLAR_CA', 'CELLAR_PROFILE']);
 
-function problemOf(entry: Entry, given: Given, byKey: Map<string, Resolved>): string | undefined {
+function problemOf(entry: Entry, given: Given, byKey: Map<string, Resolved>): Violation | undefined {
   try {
     byKey.set(given.key, { value: parseValue(entry, given.value), source: given.source, where: given.where });
     return undefined;
   } catch (error) {
     if (!(error instanceof SettingProblem)) throw error;
-    return `${given.key} must be ${error.message}${entry.setting.kind === 'secret' ? '' : `, but is ${shown(given.value)}`} (${given.where})`;
+    const value = entry.setting.kind === 'secret' ? '' : `, but is ${shown(given.value)}`;
+    return { field: given.key, message: `must be ${error.message}${value} (${given.where})` };
   }
 }
 
-function unknownKey(schema: Schema, { key, where }: Given): string {
+function unknownKey(schema: Schema, { key, where }: Given): Violation {
   const meant = schema.suggest(key);
-  return `"${key}" is not a setting${meant ? `; did you mean "${meant}"?` : ''} (${where})`;
+  return { field: key, message: `is not a setting${meant ? `; did you mean "${meant}"?` : ''} (${where})` };
 }
 
 /** A value as people may see it. */

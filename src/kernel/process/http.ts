@@ -1,0 +1,183 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { dirname } from 'node:path';
+import { unavailable } from '../fault.ts';
+import type { Registry } from '../services/registry.ts';
+import type { HttpHandler, Micro } from '../services/service.ts';
+
+/** Says which service of the process is meant, when it has several. */
+const serviceHeader = 'x-cellar-service';
+
+/** Headers that belong to one connection. Source: RFC 9110, 7.6.1. */
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  serviceHeader,
+]);
+
+/** Serves raw HTTP of this process's services on a Unix socket, for the gateway in another process. Result: closes it. */
+export async function serveHttp(path: string, handlers: ReadonlyMap<string, HttpHandler>): Promise<() => Promise<void>> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await rm(path, { force: true });
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const name = request.headers[serviceHeader];
+    const handler = typeof name === 'string' ? handlers.get(name) : handlers.values().next().value;
+    if (!handler) {
+      response.writeHead(503, { 'retry-after': '1', 'content-type': 'text/plain' }).end('The service is not running here.\n');
+      return;
+    }
+    void handler(request, response);
+  };
+  // Bodies of any length may come: how long they take is bounded at the edge, which sees the real client.
+  const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, highWaterMark: 256 * 1024 }, handle);
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    continueOnRead(request, response);
+    handle(request, response);
+  });
+  await listen(server, path);
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeIdleConnections();
+      setTimeout(() => server.closeAllConnections(), 1000).unref();
+    });
+}
+
+/**
+ * Answers `Expect: 100-continue` when the handler first reads the body, so that a request refused by its headers alone is never
+ * asked for its body. For servers with a `checkContinue` listener.
+ */
+export function continueOnRead(request: IncomingMessage, response: ServerResponse): void {
+  const read = request._read.bind(request);
+  request._read = (size) => {
+    request._read = read;
+    if (!response.headersSent) response.writeContinue();
+    read(size);
+  };
+}
+
+/**
+ * Hands raw requests to whoever serves them: in this process directly, in another over its Unix socket, streaming both ways.
+ * The client leaving ends the request there; the service dying before it answered rejects with `unavailable`, afterwards the
+ * response is cut off.
+ */
+export function createForward(
+  registry: Registry,
+  handlers: ReadonlyMap<string, HttpHandler>,
+): { forward: Micro['forward']; close(): void } {
+  const agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 32, timeout: 0 });
+  const forward: Micro['forward'] = async (service, request, response) => {
+    const handler = handlers.get(service);
+    if (handler) return handler(request, response);
+    const address = registry.get(service)?.http;
+    if (address?.kind !== 'local') throw away(service, 'it is not running');
+    try {
+      await pass(agent, service, address.path, request, response);
+    } catch (error) {
+      // A kept connection may have been closed by a peer that restarted; without a body the request can simply be sent again.
+      if (!(error instanceof StaleConnection)) throw error;
+      await pass(agent, service, address.path, request, response);
+    }
+  };
+  return { forward, close: () => agent.destroy() };
+}
+
+class StaleConnection extends Error {}
+
+function pass(
+  agent: Agent,
+  service: string,
+  socketPath: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const hasBody =
+    request.headers['content-length'] !== undefined
+      ? request.headers['content-length'] !== '0'
+      : request.headers['transfer-encoding'] !== undefined;
+  const upstream = httpRequest({
+    agent,
+    socketPath,
+    method: request.method,
+    path: request.url,
+    headers: [...endToEnd(request.rawHeaders), serviceHeader, service],
+    setHost: false,
+  });
+  const isExpecting = request.headers.expect?.toLowerCase() === '100-continue';
+  const onClientGone = (): void => {
+    if (!response.writableFinished) upstream.destroy();
+  };
+  response.once('close', onClientGone);
+  const end = (error?: Error): void => {
+    response.off('close', onClientGone);
+    if (error) reject(error);
+    else resolve();
+  };
+  upstream.once('error', (cause: NodeJS.ErrnoException) => {
+    if (response.headersSent) {
+      response.destroy();
+      end();
+    } else if (response.destroyed) {
+      end();
+    } else if (upstream.reusedSocket && !hasBody && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE')) {
+      end(new StaleConnection());
+    } else {
+      request.unpipe(upstream);
+      end(away(service, 'it ended or does not answer', cause));
+    }
+  });
+  upstream.once('response', (answer) => {
+    if (response.destroyed) {
+      answer.destroy();
+      return;
+    }
+    response.writeHead(answer.statusCode ?? 502, endToEnd(answer.rawHeaders));
+    answer.once('error', () => response.destroy());
+    answer.once('aborted', () => response.destroy());
+    answer.pipe(response);
+    response.once('close', () => end());
+  });
+  if (!hasBody) upstream.end();
+  else if (isExpecting) {
+    upstream.once('continue', () => {
+      // Reading the body is what makes our own server say `100 Continue`.
+      request.pipe(upstream);
+    });
+    upstream.flushHeaders();
+  } else request.pipe(upstream);
+  request.once('aborted', () => upstream.destroy());
+  return promise;
+}
+
+function endToEnd(raw: readonly string[]): string[] {
+  const out: string[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] as string;
+    if (!hopByHop.has(name.toLowerCase())) out.push(name, raw[index + 1] as string);
+  }
+  return out;
+}
+
+function away(service: string, why: string, cause?: unknown): Error {
+  return unavailable(`Cannot reach ${service}: ${why}`, {
+    reason: 'not_running',
+    retryAfterMs: 500,
+    ...(cause ? { cause } : {}),
+  });
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,48 @@
+import { type Registry, ServiceState } from '../services/registry.ts';
+import { instanceName, type ServiceDefinition, type ServiceInstance } from '../services/service.ts';
+import type { Section } from '../settings/schema.ts';
+
+/** Resolves when everything the instance needs is ready, or has failed once: a broken neighbour must not hold the others up for ever. */
+export async function waitForNeeds(
+  { definition, instance }: ServiceInstance,
+  definitions: readonly ServiceDefinition[],
+  registry: Registry,
+  signal: AbortSignal,
+): Promise<void> {
+  const needs = definition.needs.flatMap((name) => definitions.find((candidate) => candidate.name === name) ?? []);
+  const isMet = (): boolean => needs.every((need) => isSettled(need, instance, registry));
+  if (isMet()) return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const unwatch = registry.watch(() => {
+    if (isMet()) resolve();
+  });
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    signal.throwIfAborted();
+    await promise;
+  } finally {
+    unwatch();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function isSettled(need: ServiceDefinition, instance: string, registry: Registry): boolean {
+  const own = need.hasInstances ? registry.get(instanceName({ definition: need, instance })) : undefined;
+  const all = own
+    ? [own]
+    : registry.all.filter(({ service }) => service === need.name || (need.hasInstances && service.startsWith(`${need.name}.`)));
+  if (all.length === 0) return need.hasInstances === true;
+  return all.every(({ state, reason }) => state !== ServiceState.Starting || reason !== '');
+}
+
+/** Section of `cellar.yaml` that holds a service's settings. */
+export function sectionName({ section, name }: Pick<ServiceDefinition, 'section' | 'name'>): string {
+  return section ?? name.replace(/^cellar\.[a-z]+\./, '');
+}
+
+export function sectionsOf(definitions: readonly ServiceDefinition[]): Section[] {
+  return definitions
+    .filter(({ settings }) => Object.keys(settings).length > 0)
+    .map((definition) => ({ name: sectionName(definition), settings: definition.settings, owner: definition.name }));
+}

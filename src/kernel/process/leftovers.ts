@@ -1,0 +1,44 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Log } from '../log.ts';
+
+/**
+ * Ends processes a main process left behind when it was killed. They end by themselves when it goes; one that hangs cannot.
+ * A process is known by its id and its start, since ids are used again.
+ */
+export async function killLeftovers(path: string, log: Log): Promise<void> {
+  let known: readonly { readonly pid: number; readonly start: string }[];
+  try {
+    known = JSON.parse(await readFile(path, 'utf8')) as typeof known;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    log.warn('what an earlier run left cannot be read', { path, error });
+    return;
+  }
+  for (const { pid, start } of known) {
+    if (start === '' || processStart(pid) !== start) continue;
+    log.warn('ending a process of an earlier run', { pid });
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+  rmSync(path, { force: true });
+}
+
+/** Keeps which processes there are, for the next run. */
+export function rememberProcesses(path: string, pids: readonly number[]): void {
+  if (pids.length === 0) rmSync(path, { force: true });
+  else writeFileSync(path, JSON.stringify(pids.map((pid) => ({ pid, start: processStart(pid) }))), { mode: 0o600 });
+}
+
+/** Start time of a process in the kernel's ticks; empty when there is none, or no `/proc` to ask. Source: proc(5), `stat` field 22. */
+function processStart(pid: number): string {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}

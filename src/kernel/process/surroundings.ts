@@ -1,0 +1,95 @@
+import { type Audit, createAudit } from '../audit.ts';
+import { Endpoint } from '../calls/endpoint.ts';
+import { openDatabase } from '../database/open.ts';
+import type { Log } from '../log.ts';
+import type { ProcessMetrics } from '../metrics.ts';
+import type { Surroundings } from '../services/launcher.ts';
+import type { Registry } from '../services/registry.ts';
+import type { ServiceDefinition } from '../services/service.ts';
+import { settingsView } from '../settings/live-settings.ts';
+import { type Settings, settingValue } from '../settings/resolve.ts';
+import type { Secret, SettingsSpec } from '../settings/setting.ts';
+import { createProcessChannels } from './channels.ts';
+import { createForward, serveHttp } from './http.ts';
+import { sectionName } from './instances.ts';
+import { homePaths, socketPath } from './paths.ts';
+
+export interface ProcessOptions {
+  readonly home: string;
+  readonly machine: string;
+  /** Of its sockets: `main`, or the service's name. */
+  readonly socket: string;
+  readonly log: Log;
+  readonly metrics: ProcessMetrics;
+  readonly registry: Registry;
+  /** The settings as they are now. */
+  readonly settings: () => Settings;
+  readonly restarts: number;
+}
+
+/** What services of a process stand on, and how to let it go again. */
+export interface ProcessSurroundings {
+  readonly surroundings: Surroundings;
+  /** Begins to answer HTTP for other processes. */
+  listenHttp(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Sockets, channels, audit and all else a process has before it starts services. */
+export async function createSurroundings(options: ProcessOptions): Promise<ProcessSurroundings> {
+  const { home, log, metrics, registry, settings } = options;
+  const paths = homePaths(home);
+  const endpoint = new Endpoint();
+  const http: Surroundings['http'] = new Map();
+  const audit: Audit = createAudit({ path: paths.audit, log });
+  const path = socketPath(home, options.socket);
+  const channels = await createProcessChannels({ endpoint, path, log });
+  const { forward, close: closeForward } = createForward(registry, http);
+  let closeHttp: (() => Promise<void>) | undefined;
+  const surroundings: Surroundings = {
+    home,
+    machine: options.machine,
+    log,
+    clock: Date,
+    metrics,
+    registry,
+    channels,
+    endpoint,
+    http,
+    forward,
+    settings: (definition) => viewOf(definition, settings),
+    openDatabase: async (service) => openDatabase({ url: databaseUrl(home, settings(), service), name: service, log }),
+    address: { kind: 'local', path },
+    restarts: options.restarts,
+    observe: (record) => {
+      metrics.observeCall(record);
+      audit.observe(record);
+    },
+  };
+  return {
+    surroundings,
+    listenHttp: async () => {
+      closeHttp ??= await serveHttp(socketPath(home, options.socket, 'http'), http);
+    },
+    close: async () => {
+      await closeHttp?.();
+      closeForward();
+      await channels.close();
+      await audit.close();
+    },
+  };
+}
+
+function viewOf(definition: ServiceDefinition<SettingsSpec>, settings: () => Settings): unknown {
+  return settingsView(sectionName(definition), definition.settings, settings);
+}
+
+/** Where a service keeps its tables: its own setting, that of all its kind, the common one, SQLite in the home. */
+export function databaseUrl(home: string, settings: Settings, service: string): string {
+  const perService = settingValue(settings, 'database.perService') as Readonly<Record<string, { readonly url: Secret }>>;
+  const name = Object.keys(perService)
+    .filter((candidate) => service === candidate || service.startsWith(`${candidate}.`))
+    .toSorted((a, b) => b.length - a.length)[0];
+  const own = name ? perService[name]?.url.reveal() : '';
+  return own || (settingValue(settings, 'database.url') as Secret).reveal() || `sqlite:${homePaths(home).databases}/`;
+}

@@ -1,0 +1,56 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { isAbsolute, resolve } from 'node:path';
+import { failedPrecondition } from '#kernel/fault.ts';
+import { homePaths } from '#kernel/process/paths.ts';
+import type { ServiceInstance } from '#kernel/services/service.ts';
+import { type Settings, settingValue } from '#kernel/settings/resolve.ts';
+import type { Catalogue } from './catalogue.ts';
+
+export interface DataInstances {
+  readonly instances: readonly ServiceInstance[];
+  /** What cannot be served and why, by datasource. */
+  readonly problems: Readonly<Record<string, string>>;
+}
+
+/**
+ * The instances that serve the datasources of these settings. Which parent folder belongs to which objects service is kept in
+ * `objects.json`, so that an instance finds its tables again.
+ */
+export async function planInstances(home: string, settings: Settings, catalogue: Catalogue): Promise<DataInstances> {
+  const { parents: path } = homePaths(home);
+  const datasources = settingValue(settings, 'datasources') as Readonly<Record<string, { readonly folder: string }>>;
+  const folders = Object.fromEntries(
+    Object.entries(datasources)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .filter(([, { folder }]) => folder)
+      .map(([name, { folder }]) => [name, { folder: isAbsolute(folder) ? folder : resolve(home, folder) }]),
+  );
+  const known = await readParents(path);
+  const { instances, parents, problems } = catalogue.plan(folders, known);
+  if (JSON.stringify(parents) !== JSON.stringify(known)) {
+    await writeFile(`${path}.tmp`, `${JSON.stringify(parents, undefined, 2)}\n`, { mode: 0o600, flush: true });
+    await rename(`${path}.tmp`, path);
+  }
+  return {
+    problems: {
+      ...Object.fromEntries(Object.keys(datasources).flatMap((name) => (name in folders ? [] : [[name, 'no folder is given']]))),
+      ...problems,
+    },
+    instances: instances.flatMap(({ service, instance, plan }) => {
+      const definition = catalogue.definitions.find(({ name }) => name === service);
+      return definition ? [{ definition, instance, plan }] : [];
+    }),
+  };
+}
+
+async function readParents(path: string): Promise<Readonly<Record<string, string>>> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Readonly<Record<string, string>>;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw failedPrecondition(`Cannot read ${path}: ${(cause as Error).message}`, {
+      hint: 'It says which folder belongs to which objects service. Restore it from a backup, or remove it to number them anew.',
+      cause,
+    });
+  }
+}
