@@ -21,7 +21,6 @@ export const commandModules: Readonly<Record<string, () => Promise<CommandModule
   policy: () => import('./commands/policy.ts'),
   service: () => import('./commands/service.ts'),
   completion: () => import('./commands/completion.ts'),
-  __complete: () => import('./commands/complete.ts'),
   help: () => import('./commands/help.ts'),
 };
 

@@ -4,6 +4,7 @@ import type { CliCommand, CliContext } from '../command.ts';
 export function register(program: CliCommand, context: CliContext): void {
   program
     .command('help')
+    .helpGroup('Help:')
     .description('Show help of a command, or of a topic: exit-codes, environment, paths.')
     .argument('[word...]', 'a command or a topic')
     .example('cellar help datasource add', 'Help of a command')

@@ -16,13 +16,11 @@ export interface ProgressState {
 /** A line on stderr that is drawn over and over and gone at the end; nothing where no person would see it. */
 export interface Progress extends Disposable {
   set(state: ProgressState): void;
-  /** Writes a message above the line. */
-  say(text: string): void;
 }
 
 export function createProgress(output: Output, title: string): Progress {
   if (!output.hasProgress) {
-    return { set: () => undefined, say: (text) => output.message(text), [Symbol.dispose]: () => undefined };
+    return { set: () => undefined, [Symbol.dispose]: () => undefined };
   }
   const { stderr } = output;
   let state: ProgressState = { done: 0, text: '' };
@@ -36,10 +34,6 @@ export function createProgress(output: Output, title: string): Progress {
   return {
     set: (next) => {
       state = next;
-    },
-    say: (text) => {
-      clear();
-      output.message(text);
     },
     [Symbol.dispose]: () => {
       clearInterval(timer);

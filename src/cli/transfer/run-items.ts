@@ -19,8 +19,6 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   /** Copies one thing; repeatable. */
   readonly copy: (item: Item & { kind: 'file' | 'folder' }) => Promise<void>;
-  /** Called when a copy is to be done anew. */
-  readonly onRetry?: (item: Item) => void;
 }
 
 /**
@@ -41,11 +39,7 @@ export async function runItems(items: AsyncIterable<Item>, options: RunOptions):
         continue;
       }
       try {
-        await withRetries(
-          () => options.copy(item),
-          options.signal,
-          () => options.onRetry?.(item),
-        );
+        await withRetries(() => options.copy(item), options.signal);
         outcome[item.kind === 'file' ? 'files' : 'folders']++;
       } catch (error) {
         const fault = Fault.from(error);
@@ -61,7 +55,7 @@ export async function runItems(items: AsyncIterable<Item>, options: RunOptions):
   return outcome;
 }
 
-async function withRetries(attempt: () => Promise<void>, signal: AbortSignal, onRetry: () => void): Promise<void> {
+async function withRetries(attempt: () => Promise<void>, signal: AbortSignal): Promise<void> {
   for (let count = 1; ; count++) {
     try {
       await attempt();
@@ -71,7 +65,6 @@ async function withRetries(attempt: () => Promise<void>, signal: AbortSignal, on
       // An address nobody listens on is told at once; a server that answers "not now" is waited for.
       const isWorthIt = fault.isRetryable && fault.reason !== 'unreachable';
       if (!isWorthIt || count >= attemptsMax) throw fault;
-      onRetry();
       await sleep(fault.retryAfterMs ?? retryDelayMs * 2 ** (count - 1), undefined, { signal });
     }
   }

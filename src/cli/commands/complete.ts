@@ -1,4 +1,0 @@
-import type { CliCommand } from '../command.ts';
-export function register(program: CliCommand): void {
-  program.command('complete');
-}
