@@ -6,11 +6,15 @@ import type { Method } from './contract.ts';
 import type { Bound } from './dispatcher.ts';
 import type { Endpoint } from './endpoint.ts';
 
+/** A longer timer would ring at once. Unit: milliseconds. */
+const timerMsMax = 0x7fff_ffff;
+
 /** The way to services of the same process: the same checks as across a socket, without socket or encoding. */
 export function createDirectChannel(endpoint: Endpoint): Channel {
   return {
     address: 'direct',
     unary: async (method, request, outgoing) => {
+      if (outgoing.signal?.aborted) throw Fault.from(outgoing.signal.reason);
       const answer = endpoint.require(outgoing.service, method.name).unary(request, outgoing);
       return outgoing.timeoutMs === undefined && !outgoing.signal ? answer : await withinDeadline(answer, method, outgoing);
     },
@@ -34,10 +38,13 @@ function withinDeadline(answer: Promise<Message>, method: Method, { timeoutMs, s
     const timer =
       timeoutMs === undefined
         ? undefined
-        : setTimeout(() => {
-            end();
-            reject(deadlineFault(method.name));
-          }, timeoutMs);
+        : setTimeout(
+            () => {
+              end();
+              reject(deadlineFault(method.name));
+            },
+            Math.min(timeoutMs, timerMsMax),
+          );
     if (signal?.aborted) abort();
     else signal?.addEventListener('abort', abort, { once: true });
     answer.then(
@@ -61,11 +68,11 @@ async function* interruptible(
 ): AsyncGenerator<Message, void, undefined> {
   const controller = new AbortController();
   const upstream = outgoing.signal;
+  if (upstream?.aborted) throw Fault.from(upstream.reason);
   const forward = (): void => controller.abort(upstream?.reason);
-  if (upstream?.aborted) forward();
-  else upstream?.addEventListener('abort', forward, { once: true });
+  upstream?.addEventListener('abort', forward, { once: true });
   const late = (): void => controller.abort(deadlineFault(method.name));
-  const timer = outgoing.timeoutMs === undefined ? undefined : setTimeout(late, outgoing.timeoutMs);
+  const timer = outgoing.timeoutMs === undefined ? undefined : setTimeout(late, Math.min(outgoing.timeoutMs, timerMsMax));
   const { signal } = controller;
   const aborted = Promise.withResolvers<never>();
   aborted.promise.catch(() => undefined);

@@ -1,0 +1,18 @@
+/** A process that serves the conformance contract: `node peer.ts local PATH` or `node peer.ts grpc PORT FOLDER_OF_CA`. Says `ready`. */
+import { createDirectChannel } from '../../calls/direct.ts';
+import { Endpoint } from '../../calls/endpoint.ts';
+import { addConformance, conformanceService } from './conformance-service.ts';
+
+const [kind, where = '', folder = ''] = process.argv.slice(2);
+const endpoint = new Endpoint();
+addConformance(endpoint, () => ({ channel: createDirectChannel(endpoint), service: conformanceService }));
+if (kind === 'local') {
+  const { serveLocal } = await import('../local/server.ts');
+  await serveLocal(endpoint, { path: where });
+} else {
+  const { serveGrpc } = await import('../grpc/server.ts');
+  const { ensureCa, issueCertificate } = await import('../ca/ca.ts');
+  const tls = await issueCertificate(await ensureCa(folder), { name: 'peer', hosts: ['127.0.0.1', 'localhost'] });
+  await serveGrpc(endpoint, { host: '127.0.0.1', port: Number(where), tls });
+}
+process.stdout.write('ready\n');
