@@ -8,6 +8,7 @@ import {
   type JsonValue,
   type Message,
   type MessageInitShape,
+  type Registry,
   toJson,
 } from '@bufbuild/protobuf';
 import { anyPack, timestampFromMs } from '@bufbuild/protobuf/wkt';
@@ -17,6 +18,7 @@ import type { CallOptions, Client } from '../calls/client.ts';
 import { type Method, readContract } from '../calls/contract.ts';
 import { Code, Fault, invalidArgument, unavailable } from '../fault.ts';
 import { getField, readText, setField } from './field-text.ts';
+import { registryOf } from './json.ts';
 import { faultOf } from './problem.ts';
 import { writeQuery } from './query.ts';
 import { type RestRoute, routesOf } from './route.ts';
@@ -30,6 +32,10 @@ export interface RestClientOptions {
   readonly fetch?: typeof fetch;
   /** Ends every call of this client. */
   readonly signal?: AbortSignal;
+}
+
+interface Options extends RestClientOptions {
+  readonly registry: Registry;
 }
 
 /** What is sent, whatever the kind of method. */
@@ -50,22 +56,23 @@ const emptyPart = 416;
  * Errors: the `Fault` the server sent; `unavailable` that names the address when it cannot be reached; `canceled` and
  * `deadline_exceeded` by `signal` and `timeoutMs`; `unimplemented` for methods without HTTP.
  */
-export function createRestClient<S extends DescService>(desc: S, options: RestClientOptions): Client<S> {
+export function createRestClient<S extends DescService>(desc: S, given: RestClientOptions): Client<S> {
   const client: Record<string, unknown> = {};
+  const options = { ...given, registry: registryOf([desc]) };
   for (const method of readContract(desc).methods) client[method.desc.localName] = clientMethod(method, options);
   return client as unknown as Client<S>;
 }
 
-function clientMethod(method: Method, options: RestClientOptions): unknown {
+function clientMethod(method: Method, options: Options): unknown {
   switch (method.kind) {
     case 'unary':
       return async (request: unknown, callOptions?: CallOptions) =>
-        await unary(encode(method, toMessage(method.input, request)), options, callOptions);
+        await unary(encode(method, toMessage(method.input, request), options.registry), options, callOptions);
     case 'server_streaming':
       return (request: unknown, callOptions?: CallOptions) => stream(method, request, options, callOptions);
     case 'client_streaming':
       return async (requests: AsyncIterable<unknown>, callOptions?: CallOptions) =>
-        await unary(await encodeUpload(method, requests), options, callOptions);
+        await unary(await encodeUpload(method, requests, options.registry), options, callOptions);
     case 'bidi_streaming':
       return () => {
         throw noRoute(method);
@@ -73,12 +80,13 @@ function clientMethod(method: Method, options: RestClientOptions): unknown {
   }
 }
 
-async function unary(sent: Sent, options: RestClientOptions, callOptions: CallOptions | undefined): Promise<Message> {
+async function unary(sent: Sent, options: Options, callOptions: CallOptions | undefined): Promise<Message> {
   const response = await send(sent, options, callOptions, 'application/json');
   const { route } = sent;
   const { method, responseField } = route;
   try {
-    if (!route.isDownload) return inResponse(route, decode(responseField?.message ?? method.output, await response.json()));
+    if (!route.isDownload)
+      return inResponse(route, decode(responseField?.message ?? method.output, await response.json(), options.registry));
     const data = new Uint8Array(await response.arrayBuffer());
     return inResponse(route, create(HttpBodySchema, { contentType: response.headers.get('content-type') ?? '', data }));
   } catch (error) {
@@ -89,10 +97,10 @@ async function unary(sent: Sent, options: RestClientOptions, callOptions: CallOp
 async function* stream(
   method: Method,
   request: unknown,
-  options: RestClientOptions,
+  options: Options,
   callOptions: CallOptions | undefined,
 ): AsyncGenerator<Message, void, undefined> {
-  const sent = encode(method, toMessage(method.input, request));
+  const sent = encode(method, toMessage(method.input, request), options.registry);
   const { route } = sent;
   const response = await send(sent, options, callOptions, route.isDownload ? '*/*' : 'application/x-ndjson');
   const pieces = piecesOf(response);
@@ -103,7 +111,7 @@ async function* stream(
       for await (const line of lines(pieces)) {
         const json = JSON.parse(line) as JsonValue;
         if (isRecord(json) && '@error' in json) throw faultOf(json['@error'], response.status, options.baseUrl);
-        yield inResponse(route, decode(route.responseField?.message ?? method.output, json));
+        yield inResponse(route, decode(route.responseField?.message ?? method.output, json, options.registry));
       }
     }
   } catch (error) {
@@ -113,7 +121,7 @@ async function* stream(
 
 async function send(
   { route, path, headers, body }: Sent,
-  options: RestClientOptions,
+  options: Options,
   callOptions: CallOptions | undefined,
   accept: string,
 ): Promise<Response> {
@@ -147,11 +155,11 @@ async function send(
 }
 
 /** The request as path, query and body. */
-function encode(method: Method, message: Message): Sent {
+function encode(method: Method, message: Message, registry: Registry): Sent {
   const { route, path } = chooseRoute(method, message);
   const headers: Record<string, string> = {};
   if (route.isDownload && method.kind === 'server_streaming') message = takeRange(message, headers);
-  const json = toJson(method.input, message) as JsonObject;
+  const json = toJson(method.input, message, { registry }) as JsonObject;
   for (const { fields } of route.variables) {
     const parent = fields
       .slice(0, -1)
@@ -172,7 +180,7 @@ function encode(method: Method, message: Message): Sent {
 }
 
 /** A raw body: the first message says where and on what conditions, all carry content. */
-async function encodeUpload(method: Method, requests: AsyncIterable<unknown>): Promise<Sent> {
+async function encodeUpload(method: Method, requests: AsyncIterable<unknown>, registry: Registry): Promise<Sent> {
   const iterator = requests[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done) throw invalidArgument(`Cannot call ${method.name}: nothing was sent`);
@@ -181,7 +189,7 @@ async function encodeUpload(method: Method, requests: AsyncIterable<unknown>): P
   if (typeof route.body !== 'object') throw noRoute(method);
   const field = route.body;
   const contentOf = (message: Message): HttpBody | undefined => getField(message, field) as HttpBody | undefined;
-  const json = toJson(method.input, head) as JsonObject;
+  const json = toJson(method.input, head, { registry }) as JsonObject;
   delete json[field.jsonName];
   for (const { fields } of route.variables) delete json[fields[0]?.jsonName ?? ''];
   const headers: Record<string, string> = { 'content-type': contentOf(head)?.contentType || 'application/octet-stream' };
@@ -296,9 +304,9 @@ function inResponse(route: RestRoute, message: Message): Message {
   return whole;
 }
 
-function decode(desc: DescMessage, json: unknown): Message {
+function decode(desc: DescMessage, json: unknown, registry: Registry): Message {
   // A newer server may say more than this client knows.
-  return fromJson(desc, json as JsonValue, { ignoreUnknownFields: true });
+  return fromJson(desc, json as JsonValue, { ignoreUnknownFields: true, registry });
 }
 
 function toMessage(desc: DescMessage, value: unknown): Message {
@@ -335,7 +343,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** What went wrong after the answer's head: a fault of the stream, a cut connection, or not our format. */
-function brokenAnswer(error: unknown, { route }: Sent, { baseUrl }: RestClientOptions): Fault {
+function brokenAnswer(error: unknown, { route }: Sent, { baseUrl }: Options): Fault {
   if (error instanceof Fault) return error;
   const fault = Fault.from(error);
   if (fault.code !== Code.Internal) return fault;

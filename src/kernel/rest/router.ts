@@ -59,7 +59,7 @@ export class Router<T> {
 
   /** HTTP methods that the path has. */
   methodsAt(path: string): string[] {
-    return [...this.#methods].filter((httpMethod) => this.find(httpMethod, path) !== undefined);
+    return [...this.#methods].filter((httpMethod) => this.find(httpMethod, path) !== undefined).sort();
   }
 }
 

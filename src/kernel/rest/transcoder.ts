@@ -1,5 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { create, createRegistry, type DescService, type Message } from '@bufbuild/protobuf';
+import { create, type DescService, type Message } from '@bufbuild/protobuf';
 import { type HttpBody, HttpBodySchema } from '#gen/google/api/httpbody_pb.ts';
 import type { Caller } from '../calls/caller.ts';
 import type { CallOptions, Client } from '../calls/client.ts';
@@ -11,7 +11,7 @@ import { sendProblem, sendText } from './answer.ts';
 import { bodySizeBytes, readJsonBody, readPieces, tooLarge } from './body.ts';
 import { hasPart, sendContent, withPart } from './content-answer.ts';
 import { getField, setField } from './field-text.ts';
-import { compileReadJson, compileWriteJson, type ReadJson, type WriteJson } from './json.ts';
+import { compileReadJson, compileWriteJson, type ReadJson, registryOf, type WriteJson } from './json.ts';
 import { HttpFault, statusOf } from './problem.ts';
 import { compileQuery, type ReadQuery } from './query.ts';
 import { type MessageField, type RestRoute, routesOf } from './route.ts';
@@ -221,7 +221,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
 }
 
 function buildRouter(options: TranscoderOptions): Router<Served> {
-  const registry = createRegistry(...options.contracts.map((desc) => desc.file));
+  const registry = registryOf(options.contracts);
   const router = new Router<Served>();
   for (const desc of options.contracts) {
     const client = options.client(desc) as unknown as Record<string, Served['call']>;
