@@ -1,9 +1,6 @@
-import { datasources } from '#data/datasources/main.ts';
 import { index } from '#data/index/main.ts';
 import { objects } from '#data/objects/main.ts';
 import { planData } from '#data/plan.ts';
-import { sync } from '#data/sync/main.ts';
-import { tree } from '#data/tree/main.ts';
 import { policyStore } from '#identity/policies/main.ts';
 import { policies } from '#identity/policies-rest/main.ts';
 import { users } from '#identity/users/main.ts';
@@ -11,6 +8,6 @@ import type { Catalogue } from '#platform/catalogue.ts';
 
 /** Every service of Cellar beside the platform's own two. A new service is added here. */
 export const catalogue: Catalogue = {
-  definitions: [users, policyStore, policies, datasources, objects, index, sync, tree],
+  definitions: [users, policyStore, policies, objects, index],
   plan: planData,
 };

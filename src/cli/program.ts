@@ -4,6 +4,12 @@ import type { Context } from './context.ts';
 
 /** Every command by its word, in the order of the help. Each is loaded only when it may be meant. */
 export const commandModules: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  start: () => import('./commands/start.ts'),
+  stop: () => import('./commands/stop.ts'),
+  status: () => import('./commands/status.ts'),
+  ps: () => import('./commands/ps.ts'),
+  logs: () => import('./commands/logs.ts'),
+  config: () => import('./commands/config.ts'),
   login: () => import('./commands/login.ts'),
   logout: () => import('./commands/logout.ts'),
   whoami: () => import('./commands/whoami.ts'),

@@ -252,19 +252,14 @@ async function start(
   );
 
   const url = [...running.values()].map(({ started }) => started.running.url ?? '').find(Boolean) ?? '';
-  await lock.publish({ pid: process.pid, startTimeMs, url, isReady: true, version: manifest.version });
+  await lock.publish({ pid: process.pid, startTimeMs, url, isReady: true, version: manifest.version, notReady: notReady() });
   log.info('Cellar is ready', { url, startMs: Date.now() - startTimeMs, pid: process.pid });
 
   let isStopping = false;
   return {
     url,
     home,
-    notReady: () => [
-      ...registry.all
-        .filter(({ state }) => state !== ServiceState.Ready)
-        .map(({ service, state, reason }) => ({ service, reason: reason || state })),
-      ...Object.entries(plan.problems).map(([datasource, reason]) => ({ service: `datasource ${datasource}`, reason })),
-    ],
+    notReady,
     stop: async () => {
       if (isStopping) {
         supervisor?.killAll();
@@ -276,6 +271,15 @@ async function start(
       await cleanUp();
     },
   };
+
+  function notReady(): { service: string; reason: string }[] {
+    return [
+      ...registry.all
+        .filter(({ state }) => state !== ServiceState.Ready)
+        .map(({ service, state, reason }) => ({ service, reason: reason || state })),
+      ...Object.entries(plan.problems).map(([datasource, reason]) => ({ service: `datasource ${datasource}`, reason })),
+    ];
+  }
 
   /** Stops in the reverse order of needs; what nobody needs any more stops together. */
   async function stopAll(): Promise<void> {

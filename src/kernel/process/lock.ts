@@ -12,6 +12,8 @@ export interface ServerInfo {
   readonly url: string;
   readonly isReady: boolean;
   readonly version: string;
+  /** Services that were not ready when it had started, and why. */
+  readonly notReady: readonly { readonly service: string; readonly reason: string }[];
 }
 
 /** The right to be the one server of a home, until released. The system releases it when the process dies, however it dies. */
