@@ -50,10 +50,13 @@ export async function writeAnswer(request: IncomingMessage, response: ServerResp
   if (isUnread && !isDrainable(request)) response.setHeader('connection', 'close');
   response.writeHead(status);
   try {
+    const whole = request.method !== 'HEAD' && body instanceof Uint8Array ? body : undefined;
     if (request.method !== 'HEAD' && stream) await pump(stream, response);
-    else if (request.method !== 'HEAD' && body instanceof Uint8Array) response.write(body);
-    if (isUnread) await drain(request, response);
-    response.end();
+    if (isUnread) {
+      if (whole) response.write(whole);
+      await drain(request, response);
+    }
+    response.end(isUnread ? undefined : whole);
   } catch (error) {
     response.destroy();
     throw error;

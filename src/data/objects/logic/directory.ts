@@ -5,7 +5,7 @@ import { close, fsync, open, realpath, systemError } from './fs.ts';
 /**
  * A folder held open, so that what is done in it happens in that very folder whatever its path becomes meanwhile.
  */
-export interface Directory extends AsyncDisposable {
+export interface Directory extends Disposable {
   readonly fd: number;
   /** A path for file system calls that names an entry of this folder. */
   at(name: string): string;
@@ -29,13 +29,13 @@ export async function openDirectory(root: string, folders: readonly string[]): P
     fd,
     at: (name) => (isLinux ? `/proc/self/fd/${fd}/${name}` : join(path, name)),
     sync: () => fsync(fd),
-    [Symbol.asyncDispose]: () => close(fd),
+    [Symbol.dispose]: () => close(fd),
   };
   try {
     await assertOpened(fd, path);
     return directory;
   } catch (error) {
-    await close(fd);
+    close(fd);
     throw error;
   }
 }

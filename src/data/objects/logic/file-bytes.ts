@@ -36,7 +36,7 @@ export function createFileBytes(fd: number, range: ByteRange): ByteStream {
       if (isClosed) return;
       isClosed = true;
       await ahead?.catch(() => undefined);
-      await close(fd);
+      close(fd);
     },
   };
 }

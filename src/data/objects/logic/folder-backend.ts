@@ -40,7 +40,11 @@ export interface FolderBackend extends Backend {
 interface Opened {
   readonly files: FolderBucket;
   readonly uploads: FolderUploads;
+  /** When its folder was last seen to be where it is. */
+  checkedMs: number;
 }
+
+const checkIntervalMs = 1_000;
 
 /**
  * Files stay plain files that other programs may read and write at any time: metadata counts only for the very state of a file that
@@ -60,9 +64,13 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
       throw new Fault(Code.NotFound, `The specified bucket does not exist: ${JSON.stringify(bucket)}`, {
         reason: 'no_such_bucket',
       });
-    const root = await realpathOf(bucket, path);
     const known = opened.get(bucket);
-    if (known?.files.root === root) return known;
+    if (known && now() - known.checkedMs < checkIntervalMs) return known;
+    const root = await realpathOf(bucket, path);
+    if (known?.files.root === root) {
+      known.checkedMs = now();
+      return known;
+    }
     const files = new FolderBucket({ bucket, root, store, record, newId });
     const uploads = new FolderUploads({
       bucket: files,
@@ -70,8 +78,20 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
       now,
       ...(partSizeBytesMin === undefined ? {} : { partSizeBytesMin }),
     });
-    opened.set(bucket, { files, uploads });
-    return { files, uploads };
+    const made: Opened = { files, uploads, checkedMs: now() };
+    opened.set(bucket, made);
+    return made;
+  }
+
+  /** Runs a verb; when it fails because something is not there, that may be the folder itself. */
+  async function on<T>(bucket: string, verb: (opened: Opened) => Promise<T>): Promise<T> {
+    const found = await open(bucket);
+    try {
+      return await verb(found);
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) await realpathOf(bucket, found.files.root);
+      throw error;
+    }
   }
 
   async function headBucket(bucket: string): Promise<BucketInfo> {
@@ -87,11 +107,11 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
       const found = await Promise.all([...declared.keys()].sort().map((bucket) => headBucket(bucket).catch(missingOnly)));
       return found.filter((info) => info !== undefined);
     },
-    list: async (bucket, query) => (await open(bucket)).files.list(query),
-    head: async (bucket, key) => (await open(bucket)).files.head(key),
-    get: async (bucket, key, select) => (await open(bucket)).files.get(key, select),
-    put: async (bucket, key, body, putOptions) => (await open(bucket)).files.put(key, body, putOptions),
-    delete: async (bucket, key, condition) => (await open(bucket)).files.delete(key, condition),
+    list: (bucket, query) => on(bucket, ({ files }) => files.list(query)),
+    head: (bucket, key) => on(bucket, ({ files }) => files.head(key)),
+    get: (bucket, key, select) => on(bucket, ({ files }) => files.get(key, select)),
+    put: (bucket, key, body, putOptions) => on(bucket, ({ files }) => files.put(key, body, putOptions)),
+    delete: (bucket, key, condition) => on(bucket, ({ files }) => files.delete(key, condition)),
     async copy(source, target, { headers, sourceCondition, condition }) {
       const { files } = await open(target.bucket);
       const content = await (await open(source.bucket)).files.get(source.key, (info) => {
@@ -102,20 +122,20 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
       await using body = storedBody(content, algorithm);
       return await files.put(target.key, body, { headers: headers ?? content.info.headers, condition });
     },
-    createUpload: async ({ bucket, key }, headers, checksum) => (await open(bucket)).uploads.create(key, headers, checksum),
-    headUpload: async ({ bucket, key, uploadId }) => (await open(bucket)).uploads.head(key, uploadId),
-    putPart: async ({ bucket, key, uploadId }, partNumber, body) =>
-      (await open(bucket)).uploads.put(key, uploadId, partNumber, body),
-    completeUpload: async ({ bucket, key, uploadId }, parts, condition) =>
-      (await open(bucket)).uploads.complete(key, uploadId, parts, condition),
-    abortUpload: async ({ bucket, key, uploadId }) => (await open(bucket)).uploads.abort(key, uploadId),
-    listParts: async ({ bucket, key, uploadId }) => (await open(bucket)).uploads.parts(key, uploadId),
-    listUploads: async (bucket) => (await open(bucket)).uploads.list(),
+    createUpload: ({ bucket, key }, headers, checksum) => on(bucket, ({ uploads }) => uploads.create(key, headers, checksum)),
+    headUpload: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.head(key, uploadId)),
+    putPart: ({ bucket, key, uploadId }, partNumber, body) =>
+      on(bucket, ({ uploads }) => uploads.put(key, uploadId, partNumber, body)),
+    completeUpload: ({ bucket, key, uploadId }, parts, condition) =>
+      on(bucket, ({ uploads }) => uploads.complete(key, uploadId, parts, condition)),
+    abortUpload: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.abort(key, uploadId)),
+    listParts: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.parts(key, uploadId)),
+    listUploads: (bucket) => on(bucket, ({ uploads }) => uploads.list()),
 
-    stat: async (bucket, path) => (await open(bucket)).files.stat(path),
-    mkdir: async (bucket, path) => (await open(bucket)).files.mkdir(path),
-    move: async (bucket, from, to, moveOptions) => (await open(bucket)).files.move(from, to, moveOptions),
-    removeFolder: async (bucket, path, removeOptions) => (await open(bucket)).files.removeFolder(path, removeOptions),
+    stat: (bucket, path) => on(bucket, ({ files }) => files.stat(path)),
+    mkdir: (bucket, path) => on(bucket, ({ files }) => files.mkdir(path)),
+    move: (bucket, from, to, moveOptions) => on(bucket, ({ files }) => files.move(from, to, moveOptions)),
+    removeFolder: (bucket, path, removeOptions) => on(bucket, ({ files }) => files.removeFolder(path, removeOptions)),
     async sweep() {
       for (const bucket of declared.keys()) await (await open(bucket)).files.sweep();
     },

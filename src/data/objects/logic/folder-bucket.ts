@@ -97,7 +97,7 @@ export class FolderBucket {
     const path = parseKey(key);
     if (path.isFolder) return await this.#headFolder(key, path);
     const { fd, stats } = await this.#openFile(key, path);
-    await close(fd);
+    close(fd);
     return await this.#infoOf(key, stats);
   }
 
@@ -121,7 +121,7 @@ export class FolderBucket {
       if (body.length !== rangeSizeBytes(part)) throw aborted(`Object ${JSON.stringify(key)} was cut short while it was read`);
       return { info, range, body };
     } finally {
-      if (!isHandedOver) await close(fd);
+      if (!isHandedOver) close(fd);
     }
   }
 
@@ -129,7 +129,7 @@ export class FolderBucket {
     const path = parseKey(key);
     if (path.isFolder) return await this.#putFolder(key, path, body, options);
     return await this.#writing(async () => {
-      await using temporary = await this.privateDirectory('tmp');
+      using temporary = await this.privateDirectory('tmp');
       await using file = await writeTemporaryFile(temporary, this.#newId(), body);
       const { md5Hex, checksums } = file.digest;
       return await this.commit(key, file, { ...options, etag: md5Hex, checksums });
@@ -144,7 +144,7 @@ export class FolderBucket {
       const current = options.condition && (await this.#current(key));
       options.condition?.(current);
       await this.#store.put(this.bucket, { key, stamp: file.stamp, kind: 'object', etag, headers, checksums });
-      const wasThere = await this.#moveIn(file.path, folders, name);
+      const wasThere = await this.#moveIn(file, folders, name);
       if (wasThere) await this.#store.prune(this.bucket, key, file.stamp);
       const { sizeBytes, mtimeMs } = file;
       await this.#record({ bucket: this.bucket, key, kind: 'put', sizeBytes, mtimeMs, etag });
@@ -156,7 +156,7 @@ export class FolderBucket {
     const { folders, name, isFolder } = parseKey(key);
     await this.#writing(() =>
       this.#locks.run(key, async () => {
-        await using parent = await this.#place.find(folders);
+        using parent = await this.#place.find(folders);
         const stats = parent && (await statsOf(parent.at(name)));
         if (!parent || !stats || (isFolder ? !stats.isDirectory() : !stats.isFile())) return;
         if (condition) condition(isFolder ? await this.#current(key) : await this.#infoOf(key, stats));
@@ -179,7 +179,7 @@ export class FolderBucket {
   /** What is at a path, with or without `/` at its end; the empty path is the bucket's folder. Errors: `no_such_key`. */
   async stat(path: string): Promise<Entry> {
     const { folders, name } = path === '' ? { folders: [], name: '.' } : parseKey(path);
-    await using parent = await this.#place.find(folders);
+    using parent = await this.#place.find(folders);
     const stats = parent && (await statsOf(parent.at(name)));
     if (stats?.isFile() && !path.endsWith('/')) return { kind: 'file', info: await this.#infoOf(path, stats) };
     if (stats?.isDirectory()) return { kind: 'folder', info: await this.#infoOf(path === '' ? '' : folderKey(path), stats) };
@@ -207,9 +207,9 @@ export class FolderBucket {
     await this.#writing(() =>
       this.#locks.run(first, () =>
         this.#locks.run(second, async () => {
-          await using fromParent = await this.#place.find(source.folders);
+          using fromParent = await this.#place.find(source.folders);
           if (!fromParent || !(await statsOf(fromParent.at(source.name)))) throw noSuchKey(from);
-          await using toParent = await this.#place.ensure(target.folders);
+          using toParent = await this.#place.ensure(target.folders);
           const there = await statsOf(toParent.at(target.name));
           if (there && !(options.replace && kind === 'file' && there.isFile())) {
             throw alreadyExists(`Cannot move to ${JSON.stringify(to)}: something is there`, { reason: 'key_exists' });
@@ -236,9 +236,9 @@ export class FolderBucket {
     const { folders, name } = parseKey(key);
     await this.#writing(() =>
       this.#locks.run(key, async () => {
-        await using parent = await this.#place.find(folders);
+        using parent = await this.#place.find(folders);
         if (!parent || !(await statsOf(parent.at(name)))?.isDirectory()) throw noSuchKey(key);
-        await using temporary = await this.privateDirectory('tmp');
+        using temporary = await this.privateDirectory('tmp');
         const away = temporary.at(this.#newId());
         try {
           if (options.recursive) await rename(parent.at(name), away);
@@ -261,7 +261,7 @@ export class FolderBucket {
 
   /** Removes what writes left behind when the process was killed. Only while no other process writes to this bucket. */
   async sweep(): Promise<void> {
-    await using temporary = await this.#place.find([privateFolder, 'tmp']);
+    using temporary = await this.#place.find([privateFolder, 'tmp']);
     if (!temporary) return;
     for (const name of await readdir(temporary.at('.'))) await remove(temporary.at(name), { recursive: true, force: true });
   }
@@ -275,7 +275,7 @@ export class FolderBucket {
       if (!isSystemError(error, 'ENOENT')) throw error;
     }
     for (let depth = 1; depth <= folders.length; depth++) {
-      await using parent = await openDirectory(this.root, folders.slice(0, depth - 1));
+      using parent = await openDirectory(this.root, folders.slice(0, depth - 1));
       try {
         await mkdir(parent.at(folders[depth - 1]!));
         await parent.sync();
@@ -296,21 +296,21 @@ export class FolderBucket {
       throw isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP') ? noSuchKey(key) : error;
     }
     try {
-      const stats = await fstat(fd);
+      const stats = fstat(fd);
       if (!stats.isFile()) throw noSuchKey(key);
       await assertOpened(fd, path);
       return { fd, stats };
     } catch (error) {
-      await close(fd);
+      close(fd);
       throw isSystemError(error, 'ENOENT', 'ELOOP') ? noSuchKey(key) : error;
     }
   }
 
   /** A folder is an object when somebody asked for it, or when it is empty and would be in no listing otherwise. */
   async #headFolder(key: string, { folders, name }: KeyPath): Promise<ObjectInfo> {
-    await using directory = await this.#place.find([...folders, name]);
+    using directory = await this.#place.find([...folders, name]);
     if (!directory) throw noSuchKey(key);
-    const stats = await fstat(directory.fd);
+    const stats = fstat(directory.fd);
     const row = await this.#store.find(this.bucket, key, stampOf(stats));
     if (row?.kind !== 'marker' && (await this.#names.of([...folders, name])).length > 0) throw noSuchKey(key);
     return describe(key, stats, row);
@@ -330,12 +330,12 @@ export class FolderBucket {
   }
 
   /** Moves a file to its place and makes that durable. True when another file was there. */
-  async #moveIn(from: string, folders: readonly string[], name: string): Promise<boolean> {
+  async #moveIn(file: TemporaryFile, folders: readonly string[], name: string): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
-      await using parent = await this.#place.ensure(folders);
+      using parent = await this.#place.ensure(folders);
       const wasThere = (await statsOf(parent.at(name))) !== undefined;
       try {
-        await rename(from, parent.at(name));
+        await file.moveTo(parent.at(name));
       } catch (error) {
         if (isSystemError(error, 'EISDIR', 'ENOTEMPTY', 'EEXIST')) {
           throw invalidArgument(`Cannot write ${JSON.stringify([...folders, name].join('/'))}: a folder has this name`, {
@@ -372,8 +372,8 @@ export class FolderBucket {
     return await this.#writing(() =>
       this.#locks.run(key, async () => {
         if (condition) condition(await this.#current(key));
-        await using directory = await this.#place.ensure([...folders, name]);
-        const stats = await fstat(directory.fd);
+        using directory = await this.#place.ensure([...folders, name]);
+        const stats = fstat(directory.fd);
         const row: ObjectRow = { key, stamp: stampOf(stats), kind: 'marker', etag: emptyMd5, headers, checksums: {} };
         await this.#store.put(this.bucket, row);
         await this.#store.prune(this.bucket, key, row.stamp);

@@ -34,8 +34,8 @@ export function createFolderNames(root: string, now: () => number = Date.now): F
   return {
     async of(folders) {
       const path = folders.join('/');
-      await using directory = await openDirectory(root, folders);
-      const { ino, mtimeNs } = await fstat(directory.fd);
+      using directory = await openDirectory(root, folders);
+      const { ino, mtimeNs } = fstat(directory.fd);
       const earlier = known.get(path);
       if (earlier?.ino === ino && earlier.mtimeNs === mtimeNs) {
         known.delete(path);

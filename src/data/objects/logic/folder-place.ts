@@ -32,7 +32,7 @@ export function createFolderPlace(bucket: string, root: string, store: ObjectSto
       if (folders.length === 0 || !isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
       if (!isSystemError(error, 'ENOENT')) throw conflict(folders, error);
     }
-    await using parent = await ensure(folders.slice(0, -1));
+    using parent = await ensure(folders.slice(0, -1));
     await makeImplicit(parent, folders);
     try {
       return await openDirectory(root, folders);
@@ -69,7 +69,7 @@ export function createFolderPlace(bucket: string, root: string, store: ObjectSto
 
   async function prune(folders: readonly string[]): Promise<readonly string[]> {
     if (folders.length === 0) return [];
-    await using parent = await find(folders.slice(0, -1));
+    using parent = await find(folders.slice(0, -1));
     if (!parent) return [];
     const key = keyOf(folders);
     const path = parent.at(folders.at(-1)!);

@@ -18,7 +18,7 @@ import type {
 import { type Directory, openDirectory } from './directory.ts';
 import { createFileBytes } from './file-bytes.ts';
 import type { FolderBucket } from './folder-bucket.ts';
-import { fstat, isSystemError, lstat, open, readdir, readFile, remove, rename, unlink, writeFault } from './fs.ts';
+import { fstat, isSystemError, lstat, open, readdir, readFile, remove, unlink, writeFault } from './fs.ts';
 import { parseKey, privateFolder } from './key-path.ts';
 import { mtimeMsOf } from './stamp.ts';
 import { writeTemporaryFile } from './temporary-file.ts';
@@ -74,22 +74,22 @@ export class FolderUploads {
     return await this.#writing(async () => {
       const uploadId = this.#newId();
       const record: UploadRecord = { key, headers, initiatedMs: this.#now(), ...(checksum ? { checksum } : {}) };
-      await using directory = await this.#bucket.privateDirectory('uploads', uploadId);
+      using directory = await this.#bucket.privateDirectory('uploads', uploadId);
       await using file = await writeTemporaryFile(directory, `tmp-${this.#newId()}`, textBody(JSON.stringify(record)));
-      await rename(file.path, directory.at(recordName));
+      await file.moveTo(directory.at(recordName));
       await directory.sync();
       return uploadId;
     });
   }
 
   async head(key: string, uploadId: string): Promise<UploadInfo> {
-    await using directory = await this.#open(uploadId);
+    using directory = await this.#open(uploadId);
     return infoOf(uploadId, await this.#record(directory, key));
   }
 
   async put(key: string, uploadId: string, partNumber: number, body: ObjectBody): Promise<PartInfo> {
     return await this.#writing(async () => {
-      await using directory = await this.#open(uploadId);
+      using directory = await this.#open(uploadId);
       await this.#record(directory, key);
       try {
         await using file = await writeTemporaryFile(directory, `tmp-${this.#newId()}`, body);
@@ -97,7 +97,7 @@ export class FolderUploads {
         const fileName = partFileName(partNumber, md5Hex, checksums);
         return await this.#locks.run(`${uploadId}/${partNumber}`, async () => {
           const earlier = (await readParts(directory)).filter((part) => part.partNumber === partNumber);
-          await rename(file.path, directory.at(fileName));
+          await file.moveTo(directory.at(fileName));
           for (const part of earlier) if (part.fileName !== fileName) await unlink(directory.at(part.fileName));
           await directory.sync();
           return { partNumber, sizeBytes: file.sizeBytes, mtimeMs: file.mtimeMs, etag: md5Hex, checksums };
@@ -116,11 +116,11 @@ export class FolderUploads {
   ): Promise<ObjectInfo> {
     return await this.#writing(() =>
       this.#locks.run(uploadId, async () => {
-        await using directory = await this.#open(uploadId);
+        using directory = await this.#open(uploadId);
         const record = await this.#record(directory, key);
         const parts = choose(wanted, await readParts(directory), this.#partSizeBytesMin);
         const fullAlgorithm = record.checksum?.kind === 'full_object' ? record.checksum.algorithm : undefined;
-        await using temporary = await this.#bucket.privateDirectory('tmp');
+        using temporary = await this.#bucket.privateDirectory('tmp');
         await using file = await writeTemporaryFile(temporary, this.#newId(), joinedBody(directory, parts, fullAlgorithm));
         const checksums =
           record.checksum?.kind === 'composite' ? compositeChecksum(record.checksum.algorithm, parts) : file.digest.checksums;
@@ -137,7 +137,7 @@ export class FolderUploads {
   async abort(key: string, uploadId: string): Promise<void> {
     await this.#writing(() =>
       this.#locks.run(uploadId, async () => {
-        await using directory = await this.#open(uploadId);
+        using directory = await this.#open(uploadId);
         await this.#record(directory, key);
         await this.#remove(uploadId);
       }),
@@ -145,7 +145,7 @@ export class FolderUploads {
   }
 
   async parts(key: string, uploadId: string): Promise<readonly PartInfo[]> {
-    await using directory = await this.#open(uploadId);
+    using directory = await this.#open(uploadId);
     await this.#record(directory, key);
     return await readParts(directory);
   }
@@ -154,7 +154,7 @@ export class FolderUploads {
     const found: UploadInfo[] = [];
     for (const uploadId of await this.#ids()) {
       try {
-        await using directory = await this.#open(uploadId);
+        using directory = await this.#open(uploadId);
         found.push(infoOf(uploadId, await this.#record(directory)));
       } catch (error) {
         if (!(error instanceof Fault && error.reason === 'no_such_upload')) throw error;
@@ -167,7 +167,7 @@ export class FolderUploads {
 
   async #ids(): Promise<readonly string[]> {
     try {
-      await using uploads = await openDirectory(this.#bucket.root, [privateFolder, 'uploads']);
+      using uploads = await openDirectory(this.#bucket.root, [privateFolder, 'uploads']);
       return await readdir(uploads.at('.'));
     } catch (error) {
       if (isSystemError(error, 'ENOENT')) return [];
@@ -198,7 +198,7 @@ export class FolderUploads {
 
   /** The record goes first: without it there is no upload, whatever remains of the rest. */
   async #remove(uploadId: string): Promise<void> {
-    await using uploads = await this.#bucket.privateDirectory('uploads');
+    using uploads = await this.#bucket.privateDirectory('uploads');
     await unlink(`${uploads.at(uploadId)}/${recordName}`);
     await remove(uploads.at(uploadId), { recursive: true, force: true });
     await uploads.sync();
@@ -288,7 +288,7 @@ function joinedBody(directory: Directory, parts: readonly StoredPart[], algorith
   async function* bytes(): AsyncGenerator<Uint8Array> {
     for (const part of parts) {
       const fd = await open(directory.at(part.fileName), constants.O_RDONLY | constants.O_NOFOLLOW);
-      await using piece = createFileBytes(fd, { first: 0, last: Number((await fstat(fd)).size) - 1 });
+      await using piece = createFileBytes(fd, { first: 0, last: Number(fstat(fd).size) - 1 });
       for await (const chunk of piece) {
         checksum?.update(chunk);
         yield chunk;

@@ -7,7 +7,6 @@ import { Code, exhausted, Fault, permissionDenied } from '#kernel/fault.ts';
  * tails (bench: small objects on disk).
  */
 export const open = promisify(fs.open);
-export const close = promisify(fs.close);
 export const fsync = promisify(fs.fsync);
 export const fdatasync = promisify(fs.fdatasync);
 export const mkdir = promisify(fs.mkdir);
@@ -22,8 +21,10 @@ export const readFile = promisify(fs.readFile);
 /** With 64-bit integers, since times in nanoseconds and inodes do not fit a number. */
 export const lstat = (path: string): Promise<fs.BigIntStats> =>
   new Promise((resolve, reject) => fs.lstat(path, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats))));
-export const fstat = (fd: number): Promise<fs.BigIntStats> =>
-  new Promise((resolve, reject) => fs.fstat(fd, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats))));
+
+// The kernel answers these two from memory for an open file; a trip to another thread would cost many times more.
+export const close = (fd: number): void => fs.closeSync(fd);
+export const fstat = (fd: number): fs.BigIntStats => fs.fstatSync(fd, { bigint: true });
 
 export const read = (fd: number, buffer: Uint8Array, length: number, position: number): Promise<number> =>
   new Promise((resolve, reject) =>

@@ -1,16 +1,17 @@
 import { constants } from 'node:fs';
 import type { BodyDigest, ObjectBody } from '#s3/backend.ts';
 import type { Directory } from './directory.ts';
-import { close, fdatasync, fstat, open, unlink, writev } from './fs.ts';
+import { close, fdatasync, fstat, open, rename, unlink, writev } from './fs.ts';
 import { stampOf } from './stamp.ts';
 
 /** A whole, verified and durable file that nobody sees yet. Disposing removes it, unless it was moved away. */
 export interface TemporaryFile extends AsyncDisposable {
-  readonly path: string;
   readonly sizeBytes: number;
   readonly mtimeMs: number;
   readonly stamp: string;
   readonly digest: BodyDigest;
+  /** Gives the file its place. */
+  moveTo(path: string): Promise<void>;
 }
 
 const batchSizeBytes = 1024 * 1024;
@@ -26,20 +27,26 @@ export async function writeTemporaryFile(directory: Directory, name: string, bod
     await writeAll(fd, body.bytes);
     const digest = await body.verify();
     await fdatasync(fd);
-    const stats = await fstat(fd);
+    const stats = fstat(fd);
+    let isMoved = false;
     return {
-      path,
       sizeBytes: Number(stats.size),
       mtimeMs: Number(stats.mtimeNs / 1_000_000n),
       stamp: stampOf(stats),
       digest,
-      [Symbol.asyncDispose]: () => removeIfThere(path),
+      moveTo: async (target) => {
+        await rename(path, target);
+        isMoved = true;
+      },
+      [Symbol.asyncDispose]: async () => {
+        if (!isMoved) await removeIfThere(path);
+      },
     };
   } catch (error) {
     await removeIfThere(path);
     throw error;
   } finally {
-    await close(fd);
+    close(fd);
   }
 }
 
