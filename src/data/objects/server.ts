@@ -1,0 +1,61 @@
+import { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
+import { implement } from '#kernel/calls/dispatcher.ts';
+import { createGuard, type Guard } from '#kernel/guard/guard.ts';
+import type { Micro, Running } from '#kernel/services/service.ts';
+import { serveStreams } from '#kernel/streams/remote.ts';
+import { openStream } from '#kernel/streams/sql-stream.ts';
+import { keepTrimmed } from '#kernel/streams/trim.ts';
+import { createS3Handler } from '#s3/handler.ts';
+import type { ObjectsPlan } from '../plan.ts';
+import { createFolderBackend } from './logic/folder-backend.ts';
+import { s3Access } from './logic/s3-access.ts';
+import { changeEvent } from './rpc/change-event.ts';
+import { createObjectsController } from './rpc/objects-controller.ts';
+import { createSqlObjectStore } from './store/sql.ts';
+
+const dayMs = 86_400_000;
+
+export interface ObjectsServerParts {
+  readonly guard?: Pick<Guard, 'keySecret' | 'assertAllowed'>;
+}
+
+export async function createServer(micro: Micro, parts: ObjectsServerParts = {}): Promise<Running> {
+  const { database, log, signal } = micro;
+  const plan = micro.plan as ObjectsPlan;
+  const guard = parts.guard ?? createGuard(micro);
+  const stream = await openStream({ database, name: 'changes', now: () => micro.clock.now() });
+  const backend = createFolderBackend({
+    parent: plan.parent,
+    folders: plan.buckets,
+    store: createSqlObjectStore(database),
+    record: async (change) => {
+      await database.transaction((tx) => stream.append(tx, [changeEvent(change)]), { group: true });
+    },
+    now: () => micro.clock.now(),
+  });
+  try {
+    await backend.sweep();
+  } catch (error) {
+    log.warn('what killed writes left behind could not be removed', { error });
+  }
+  // Syncs that fall behind further than this make a full pass instead.
+  void keepTrimmed(stream, { ageMsMax: 2 * dayMs, countMax: 500_000 }, log, signal);
+  const http = createS3Handler({
+    backend,
+    authenticate: (accessKey) => guard.keySecret(accessKey),
+    authorize: async (caller, operation, bucket, key) => {
+      const { action, resource } = s3Access(operation, bucket, key);
+      await guard.assertAllowed(caller, action, resource);
+    },
+    log,
+    now: () => micro.clock.now(),
+  });
+  return {
+    bindings: [
+      implement(Objects, createObjectsController({ backend, position: (callSignal) => stream.head(callSignal) })),
+      serveStreams([stream]),
+    ],
+    http,
+    check: (checkSignal) => database.check(checkSignal),
+  };
+}
