@@ -36,9 +36,13 @@ export function errorAnswer(error: S3Error, resource: string, requestId: string)
  * Writes an answer and leaves the connection in a state where the next request on it is safe.
  *
  * A request body that nobody wants is read up to a limit; a longer one closes the connection after the answer.
- * Errors: rejects when the body breaks after the head was sent, or when the client has gone; the connection is closed then.
+ * Errors: rejects when the body breaks after the head was sent; the connection is closed then, so that the client sees it.
  */
-export async function writeAnswer(request: IncomingMessage, response: ServerResponse, answer: S3Answer): Promise<void> {
+export async function writeAnswer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: S3Answer,
+): Promise<'sent' | 'client_gone'> {
   const { status = 200, headers = {}, content } = answer;
   const body = content === undefined ? undefined : 'name' in content ? Buffer.from(writeXml(content)) : content;
   await using stream = body instanceof Uint8Array ? undefined : body;
@@ -57,7 +61,9 @@ export async function writeAnswer(request: IncomingMessage, response: ServerResp
       await drain(request, response);
     }
     response.end(isUnread ? undefined : whole);
+    return 'sent';
   } catch (error) {
+    if (response.destroyed) return 'client_gone';
     response.destroy();
     throw error;
   }

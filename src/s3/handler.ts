@@ -73,12 +73,14 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
         log.error('S3 request failed', { requestId, ...fields, code: error.code, error: cause });
       return errorAnswer(error, (request.url ?? '/').replace(/\?.*/s, ''), requestId);
     });
+    let outcome: string;
     try {
-      await writeAnswer(request, response, answer);
+      outcome = await writeAnswer(request, response, answer);
     } catch (error) {
-      log.warn('S3 answer could not be sent whole', { requestId, ...fields, error });
+      outcome = 'broken';
+      log.error('S3 answer could not be sent whole', { requestId, ...fields, error });
     }
-    log.debug('S3 request', { requestId, ...fields, status: response.statusCode, durationMs: now() - startMs });
+    log.debug('S3 request', { requestId, ...fields, status: response.statusCode, outcome, durationMs: now() - startMs });
   };
 
   async function run(

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
-import { Code, exhausted, Fault, permissionDenied } from '#kernel/fault.ts';
+import { Code, exhausted, Fault, failedPrecondition, permissionDenied } from '#kernel/fault.ts';
 
 /*
  * File system calls as promises. Made from the callback forms: `node:fs/promises` is slower for small files and has long
@@ -35,6 +35,7 @@ export const writev = (fd: number, buffers: readonly Uint8Array[]): Promise<numb
 
 export type SystemCode =
   | 'ENOENT'
+  | 'EXDEV'
   | 'ENOTDIR'
   | 'ELOOP'
   | 'EEXIST'
@@ -69,6 +70,16 @@ export function writeFault(error: unknown, bucket: string): unknown {
       reason: 'read_only',
       cause: error,
     });
+  }
+  if (isSystemError(error, 'EXDEV')) {
+    return failedPrecondition(
+      `Cannot write to bucket "${bucket}": the target lies on another file system than the bucket's folder`,
+      {
+        reason: 'other_file_system',
+        hint: 'Declare the mounted folder as a datasource of its own',
+        cause: error,
+      },
+    );
   }
   return error;
 }
