@@ -92,10 +92,12 @@ export async function startPostgres(): Promise<TestPostgres> {
       return urlOf(`test${databases}`);
     },
     async kill() {
+      // Its children would answer for a moment longer, and hold the memory that a new server asks for.
       const postmaster = pid();
-      process.kill(postmaster, 'SIGKILL');
+      const all = [postmaster, ...childrenOf(postmaster)];
+      for (const each of all) killIfAlive(each);
       isRunning = false;
-      await until(() => !isAlive(postmaster));
+      await until(() => !all.some(isAlive));
     },
     async restart() {
       await start();
@@ -189,6 +191,23 @@ function canConnect(port: number): Promise<boolean> {
     });
     socket.on('error', () => resolve(false));
   });
+}
+
+function childrenOf(parent: number): number[] {
+  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([pid, ppid]) => (pid !== undefined && ppid === parent ? [pid] : []));
+}
+
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 /** A zombie counts as gone: it holds nothing any more. */
