@@ -38,8 +38,11 @@ export function assertCedar(text: string): void {
     schema: schemaFor(text),
     policies: { staticPolicies: text },
   });
-  const [first] = answer.type === 'failure' ? answer.errors : answer.validationErrors.map(({ error }) => error);
-  if (first) throw textFault(text, first);
+  if (answer.type === 'failure') throw textFault(text, answer.errors[0]);
+  // To the library a policy that can never apply is a warning. Here it is a mistake: `==` where `in` was meant, as a rule.
+  const impossible = answer.validationWarnings.filter(({ error }) => /impossible|applicable action/.test(error.message));
+  const [first] = [...answer.validationErrors, ...impossible];
+  if (first) throw textFault(text, first.error);
 }
 
 let sets = 0;
@@ -116,7 +119,10 @@ function schemaFor(text: string): string {
 function textFault(text: string, error: cedar.DetailedError | undefined): Fault {
   const start = error?.sourceLocations?.[0]?.start;
   const place = start === undefined ? '' : ` at ${placeOf(text, start)}`;
-  const message = (error?.message ?? 'it is not Cedar').replace(/^failed to parse policies from string: /, '');
+  const message = (error?.message ?? 'it is not Cedar').replace(
+    /^(failed to parse policies from string: |for policy `\w+`, )/,
+    '',
+  );
   return invalidArgument(`Cannot read the policy${place}: ${message}`, {
     reason: 'policy_invalid',
     ...(error?.help ? { hint: `${error.help}.` } : {}),

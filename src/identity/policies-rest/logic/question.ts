@@ -33,7 +33,7 @@ function principalOf({ id, name, roles }: Pick<Caller, 'id' | 'name' | 'roles'>)
  * Errors: `invalid_argument` for anything else, also for a path that is not plain, such as one with `..`.
  */
 export function parseResource(resource: string): Question['resource'] {
-  const call = /^call\/([\w.]+)\/(\w+)$/.exec(resource);
+  const call = /^call\/(\w+(?:\.\w+)*)\/(\w+)$/.exec(resource);
   if (call) return { type: 'Call', id: `${call[1]}/${call[2]}`, parents: [{ type: 'Contract', id: `${call[1]}` }] };
   if (!/^data(?:\/|$)/.test(resource)) {
     throw invalidArgument(`Cannot decide about "${resource}": it is no resource`, {

@@ -1,0 +1,153 @@
+import { hash } from 'node:crypto';
+import { create } from '@bufbuild/protobuf';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
+import { Authenticator } from '#gen/cellar/identity/v1/credentials_pb.ts';
+import { Decisions } from '#gen/cellar/identity/v1/policies_pb.ts';
+import { type Caller as CallerMessage, CallerSchema } from '#gen/cellar/kernel/v1/call_pb.ts';
+import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
+import { type Caller, hasScope } from '../calls/caller.ts';
+import { Code, Fault, permissionDenied, unauthenticated } from '../fault.ts';
+import type { Micro } from '../services/service.ts';
+import { WatchedCache } from './watched-cache.ts';
+
+/** Who is it, and may they? For the edges, and for services that hold what policies speak of. */
+export interface Guard {
+  /**
+   * The caller a session or token stands for. `origin` is the network address the edge saw; it goes into the caller.
+   * Errors: `unauthenticated`; `unavailable` when the users service is away and the token was not seen lately.
+   */
+  authenticate(token: string, origin?: string): Promise<Caller>;
+  /** What a request signed with this access key has to be checked against; undefined when there is no such key. Errors: `unavailable`. */
+  keySecret(accessKey: string): Promise<KeySecret | undefined>;
+  /**
+   * Resolves when the credential's scopes and the policies allow it: `action` such as `data:read`, `resource` such as
+   * `data/docs/reports/2026.pdf` or `call/cellar.data.v1.Tree/List`. Services acting for themselves are always allowed.
+   * Errors: `permission_denied` (`unauthenticated` for anybody) that says who, what and on what; `unavailable` when it cannot be
+   * decided now: then it is not allowed.
+   */
+  assertAllowed(caller: Caller, action: string, resource: string, signal?: AbortSignal): Promise<void>;
+}
+
+export interface KeySecret {
+  readonly secret: string;
+  readonly caller: Caller;
+}
+
+export interface GuardOptions {
+  /** How long answers serve after the service that gave them went away. Default 10 000. Unit: milliseconds. */
+  readonly graceMs?: number;
+}
+
+interface Decision {
+  readonly isAllowed: boolean;
+  readonly explanation: string;
+}
+
+const graceMsDefault = 10_000;
+/** Short enough that a session in use is seen to be in use. Unit: milliseconds. */
+const callerTtlMs = 60_000;
+const decisionTtlMs = 10 * 60_000;
+const callersMax = 10_000;
+const decisionsMax = 50_000;
+/** One question to identity. Unit: milliseconds. */
+const timeoutMs = 5000;
+
+/**
+ * Asks the identity services and keeps their answers until one of them says that something was withdrawn, so a request
+ * costs no call as a rule and a deleted token stops at once. While a service is away what it answered lately goes on
+ * serving for `graceMs`; then everything is refused with `unavailable` until it is back.
+ */
+export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'signal'>, options: GuardOptions = {}): Guard {
+  const { graceMs = graceMsDefault } = options;
+  const authenticator = micro.client(Authenticator);
+  const decisions = micro.client(Decisions);
+  const shared = { signal: micro.signal, now: () => micro.clock.now(), graceMs };
+  const onLost = (what: string) => (error: Fault) =>
+    micro.log.warn(`lost sight of ${what}; answers are kept a short while`, { error });
+  const identity = {
+    ...shared,
+    max: callersMax,
+    ttlMs: callerTtlMs,
+    onLost: onLost('credentials'),
+    watch: async function* (signal: AbortSignal) {
+      for await (const { epoch } of authenticator.watchEpoch({}, { signal })) yield epoch;
+    },
+  };
+  const callers = new WatchedCache<Caller>(identity);
+  const keys = new WatchedCache<KeySecret>(identity);
+  const verdicts = new WatchedCache<Decision>({
+    ...shared,
+    max: decisionsMax,
+    ttlMs: decisionTtlMs,
+    onLost: onLost('policies'),
+    watch: async function* (signal) {
+      for await (const { version } of decisions.watchVersion({}, { signal })) yield version;
+    },
+  });
+
+  const decide = (caller: Caller, action: string, resource: string): Promise<Decision> => {
+    const key = `${caller.id}\n${caller.name}\n${caller.roles.join()}\n${action}\n${resource}`;
+    const known = verdicts.peek(key);
+    if (known) return Promise.resolve(known);
+    return verdicts.get(key, async () => {
+      const { allowed, explanation } = await decisions.decide({ caller: toMessage(caller), action, resource }, { timeoutMs });
+      return { value: { isAllowed: allowed, explanation } };
+    });
+  };
+
+  return {
+    async authenticate(token, origin) {
+      // Under the hash: a dump of the process shows no tokens.
+      const caller = await callers.get(hash('sha256', token), async () => {
+        const answer = await authenticator.authenticateToken({ token }, { timeoutMs });
+        if (!answer.caller) throw unauthenticated('Cannot sign in with this token: it belongs to nobody');
+        return {
+          value: toCaller(answer.caller),
+          expireTimeMs: answer.expireTime && timestampMs(answer.expireTime),
+        };
+      });
+      return origin ? { ...caller, origin } : caller;
+    },
+    async keySecret(accessKey) {
+      try {
+        return await keys.get(accessKey, async () => {
+          const answer = await authenticator.getKeySecret({ accessKey }, { timeoutMs });
+          if (!answer.caller) throw new Fault(Code.NotFound, `Key "${accessKey}" belongs to nobody`);
+          return { value: { secret: answer.secretKey, caller: toCaller(answer.caller) } };
+        });
+      } catch (error) {
+        // Not a key at all is an answer like any other, also when it breaks the contract's rules, such as being too long.
+        if (error instanceof Fault && (error.code === Code.NotFound || error.code === Code.InvalidArgument)) return undefined;
+        throw error;
+      }
+    },
+    async assertAllowed(caller, action, resource, signal) {
+      signal?.throwIfAborted();
+      if (caller.roles.includes(Role.SERVICE)) return;
+      if (caller.id !== '' && !hasScope(caller.scopes, action)) {
+        throw permissionDenied(`${caller.name} may not ${action} on ${resource}: the credential lacks the scope "${action}"`, {
+          reason: 'scope_missing',
+          hint: `Use a token with the scope "${action}".`,
+        });
+      }
+      const { isAllowed, explanation } = await decide(caller, action, resource);
+      if (isAllowed) return;
+      if (caller.id === '') {
+        throw unauthenticated(`Cannot ${action} on ${resource} without credentials`, { hint: 'Sign in, or send a token.' });
+      }
+      throw permissionDenied(`${caller.name} may not ${action} on ${resource}. ${explanation}`, {
+        reason: 'policy_denied',
+        hint: 'An administrator can allow it with a policy.',
+      });
+    },
+  };
+}
+
+function toMessage(caller: Caller): CallerMessage {
+  const { id, name, roles, scopes, via } = caller;
+  return create(CallerSchema, { id, name, roles: [...roles], scopes: [...scopes], via });
+}
+
+function toCaller({ id, name, roles, scopes, via, credential }: CallerMessage): Caller {
+  return Object.freeze({ id, name, roles, scopes, via, credential });
+}
