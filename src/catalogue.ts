@@ -1,13 +1,13 @@
-import { index } from '#data/index/main.ts';
-import { objects } from '#data/objects/main.ts';
-import { planData } from '#data/plan.ts';
-import { policyStore } from '#identity/policies/main.ts';
-import { policies } from '#identity/policies-rest/main.ts';
-import { users } from '#identity/users/main.ts';
 import type { Catalogue } from '#platform/catalogue.ts';
 
 /** Every service of Cellar beside the platform's own two. A new service is added here. */
 export const catalogue: Catalogue = {
-  definitions: [users, policyStore, policies, objects, index],
-  plan: planData,
+  services: {
+    'cellar.grpc.users': async () => (await import('#identity/users/main.ts')).users,
+    'cellar.grpc.policies': async () => (await import('#identity/policies/main.ts')).policyStore,
+    'cellar.rest.policies': async () => (await import('#identity/policies-rest/main.ts')).policies,
+    'cellar.grpc.data.objects': async () => (await import('#data/objects/main.ts')).objects,
+    'cellar.grpc.data.index': async () => (await import('#data/index/main.ts')).index,
+  },
+  plan: async (datasources, known) => (await import('#data/plan.ts')).planData(datasources, known),
 };

@@ -3,9 +3,22 @@ import type { ServiceDefinition } from '#kernel/services/service.ts';
 
 /** All services an installation may run, and how its datasources become instances of them. */
 export interface Catalogue {
-  readonly definitions: readonly ServiceDefinition[];
+  /** By the service's name. A process with one service loads that one's `main.ts` and no other. */
+  readonly services: Readonly<Record<string, () => Promise<ServiceDefinition>>>;
   readonly plan: (
     datasources: Readonly<Record<string, { readonly folder: string }>>,
     known: Readonly<Record<string, string>>,
-  ) => DataPlan;
+  ) => Promise<DataPlan>;
+}
+
+/** Loads every definition. */
+export function loadDefinitions({ services }: Pick<Catalogue, 'services'>): Promise<ServiceDefinition[]> {
+  return Promise.all(Object.values(services).map((load) => load()));
+}
+
+/** Name of the service a full name belongs to: `cellar.grpc.data.index` of `cellar.grpc.data.index.docs`; undefined when there is none. */
+export function serviceOf({ services }: Pick<Catalogue, 'services'>, fullName: string): string | undefined {
+  return Object.keys(services)
+    .filter((name) => fullName === name || fullName.startsWith(`${name}.`))
+    .toSorted((a, b) => b.length - a.length)[0];
 }

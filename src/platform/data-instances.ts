@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { failedPrecondition } from '#kernel/fault.ts';
 import { homePaths } from '#kernel/process/paths.ts';
-import type { ServiceInstance } from '#kernel/services/service.ts';
+import type { ServiceDefinition, ServiceInstance } from '#kernel/services/service.ts';
 import { type Settings, settingValue } from '#kernel/settings/resolve.ts';
 import type { Catalogue } from './catalogue.ts';
 
@@ -16,7 +16,12 @@ export interface DataInstances {
  * The instances that serve the datasources of these settings. Which parent folder belongs to which objects service is kept in
  * `objects.json`, so that an instance finds its tables again.
  */
-export async function planInstances(home: string, settings: Settings, catalogue: Catalogue): Promise<DataInstances> {
+export async function planInstances(
+  home: string,
+  settings: Settings,
+  definitions: readonly ServiceDefinition[],
+  plan: Catalogue['plan'],
+): Promise<DataInstances> {
   const { parents: path } = homePaths(home);
   const datasources = settingValue(settings, 'datasources') as Readonly<Record<string, { readonly folder: string }>>;
   const folders = Object.fromEntries(
@@ -26,7 +31,7 @@ export async function planInstances(home: string, settings: Settings, catalogue:
       .map(([name, { folder }]) => [name, { folder: isAbsolute(folder) ? folder : resolve(home, folder) }]),
   );
   const known = await readParents(path);
-  const { instances, parents, problems } = catalogue.plan(folders, known);
+  const { instances, parents, problems } = await plan(folders, known);
   if (JSON.stringify(parents) !== JSON.stringify(known)) {
     await writeFile(`${path}.tmp`, `${JSON.stringify(parents, undefined, 2)}\n`, { mode: 0o600, flush: true });
     await rename(`${path}.tmp`, path);
@@ -36,9 +41,9 @@ export async function planInstances(home: string, settings: Settings, catalogue:
       ...Object.fromEntries(Object.keys(datasources).flatMap((name) => (name in folders ? [] : [[name, 'no folder is given']]))),
       ...problems,
     },
-    instances: instances.flatMap(({ service, instance, plan }) => {
-      const definition = catalogue.definitions.find(({ name }) => name === service);
-      return definition ? [{ definition, instance, plan }] : [];
+    instances: instances.flatMap(({ service, instance, plan: own }) => {
+      const definition = definitions.find(({ name }) => name === service);
+      return definition ? [{ definition, instance, plan: own }] : [];
     }),
   };
 }

@@ -1,13 +1,13 @@
 import { homePaths } from '#kernel/process/paths.ts';
+import type { ServiceDefinition } from '#kernel/services/service.ts';
 import { readSettingsFile } from '#kernel/settings/file.ts';
 import { LiveSettings } from '#kernel/settings/live-settings.ts';
 import { type Given, readEnvironment } from '#kernel/settings/resolve.ts';
-import type { Catalogue } from './catalogue.ts';
 import { settingsSchema } from './schema.ts';
 
 export interface LoadOptions {
   readonly home: string;
-  readonly catalogue: Pick<Catalogue, 'definitions'>;
+  readonly definitions: readonly ServiceDefinition[];
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly flags: readonly Given[];
 }
@@ -19,8 +19,8 @@ export interface LoadedSettings {
 }
 
 /** Settings from `cellar.yaml`, environment and flags; stored ones are added by `LiveSettings.follow`. Errors: `invalid_argument` with every problem. */
-export async function loadSettings({ home, catalogue, environment, flags }: LoadOptions): Promise<LoadedSettings> {
-  const schema = settingsSchema(catalogue);
+export async function loadSettings({ home, definitions, environment, flags }: LoadOptions): Promise<LoadedSettings> {
+  const schema = settingsSchema(definitions);
   const file = await readSettingsFile(schema, homePaths(home).settings);
   const variables = readEnvironment(schema, environment);
   const live = new LiveSettings(schema, [...file.given, ...variables.given, ...flags], file.problems);

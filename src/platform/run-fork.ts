@@ -9,7 +9,7 @@ import { createSurroundings } from '#kernel/process/surroundings.ts';
 import { type Started, startInstance } from '#kernel/services/launcher.ts';
 import { Registry } from '#kernel/services/registry.ts';
 import { resolveSettings, type Settings, settingValue } from '#kernel/settings/resolve.ts';
-import type { Catalogue } from './catalogue.ts';
+import { type Catalogue, serviceOf } from './catalogue.ts';
 import { limitsOf } from './limits.ts';
 import { settingsSchema } from './schema.ts';
 
@@ -36,7 +36,11 @@ export function runFork(name: string, catalogue: Catalogue): void {
 
   const registry = new Registry();
   const stopping = new AbortController();
-  const schema = settingsSchema(catalogue);
+  const service = serviceOf(catalogue, name);
+  const load = service === undefined ? undefined : catalogue.services[service];
+  if (!load) throw failedPrecondition(`There is no service "${name}"`);
+  const loading = load();
+  let schema = settingsSchema([]);
   let settings: Settings = resolveSettings(schema, []);
   let metrics: ProcessMetrics | undefined;
   let stop: ((timeoutMs: number) => Promise<void>) | undefined;
@@ -60,7 +64,6 @@ export function runFork(name: string, catalogue: Catalogue): void {
   function heard(message: ToFork): void {
     switch (message.kind) {
       case 'init':
-        settings = resolveSettings(schema, message.settings);
         start(message).catch((error: unknown) => {
           const fault = Fault.from(error);
           log.error('a service could not start', { error });
@@ -90,10 +93,9 @@ export function runFork(name: string, catalogue: Catalogue): void {
 
   async function start(init: Init): Promise<void> {
     for (const registration of init.registry) if (registration.service !== name) registry.set(registration);
-    const definition = catalogue.definitions.find(
-      (one) => name === one.name || (one.hasInstances && name.startsWith(`${one.name}.`)),
-    );
-    if (!definition) throw failedPrecondition(`There is no service "${name}"`);
+    const definition = await loading;
+    schema = settingsSchema([definition]);
+    settings = resolveSettings(schema, init.settings);
     metrics = new ProcessMetrics();
     addProcessMetrics(metrics, name);
     const cpu = sampleCpu();
@@ -117,7 +119,7 @@ export function runFork(name: string, catalogue: Catalogue): void {
       instance: definition.hasInstances ? name.slice(definition.name.length + 1) : '',
       plan: init.plan,
     };
-    await waitForNeeds(instance, catalogue.definitions, registry, stopping.signal);
+    await waitForNeeds(init.needs, instance.instance, registry, stopping.signal);
     registry.watch((registration) => {
       if (registration.service === name) tell({ kind: 'registry', registration });
     });

@@ -6,7 +6,7 @@ import { createLog, type LogLevel } from '#kernel/log.ts';
 import { addProcessMetrics, ProcessMetrics } from '#kernel/metrics.ts';
 import { sampleCpu } from '#kernel/process/cpu.ts';
 import { watchHealth } from '#kernel/process/health.ts';
-import { waitForNeeds } from '#kernel/process/instances.ts';
+import { needsOf, waitForNeeds } from '#kernel/process/instances.ts';
 import { killLeftovers, rememberProcesses } from '#kernel/process/leftovers.ts';
 import { lockHome } from '#kernel/process/lock.ts';
 import { LogFile } from '#kernel/process/log-file.ts';
@@ -19,7 +19,7 @@ import { Registry, ServiceState } from '#kernel/services/registry.ts';
 import { instanceName, type ServiceDefinition, type ServiceInstance } from '#kernel/services/service.ts';
 import { type Given, settingValue } from '#kernel/settings/resolve.ts';
 import manifest from '../../package.json' with { type: 'json' };
-import type { Catalogue } from './catalogue.ts';
+import { type Catalogue, loadDefinitions } from './catalogue.ts';
 import { planInstances } from './data-instances.ts';
 import { sectionsFor } from './fork-settings.ts';
 import { limitsOf } from './limits.ts';
@@ -84,7 +84,8 @@ async function start(
   const { home, catalogue, signal } = options;
   const paths = homePaths(home);
   const startTimeMs = Date.now();
-  const { live, unknownVariables } = await loadSettings(options);
+  const known = await loadDefinitions(catalogue);
+  const { live, unknownVariables } = await loadSettings({ ...options, definitions: known });
   const setting = (key: string): unknown => settingValue(live.settings, key);
 
   const file = new LogFile({
@@ -134,7 +135,6 @@ async function start(
     restarts: 0,
   });
   undo.push(() => parts.close());
-  await parts.listenHttp();
   const cpu = sampleCpu();
 
   const running = new Map<string, { readonly instance: ServiceInstance; started: Started }>();
@@ -146,14 +146,14 @@ async function start(
         log,
         limits: () => limitsOf(live.settings),
         spawn: (name) => spawnFork(options.forkScript, name),
-        settingsFor: (name) => live.given(sectionsFor(name, catalogue.definitions)),
+        settingsFor: (name) => live.given(sectionsFor(name, definitions)),
         writeLine,
         onProcesses: (pids) => rememberProcesses(paths.forks, pids),
       })
     : undefined;
   undo.push(() => supervisor?.close());
 
-  let plan = await planInstances(home, live.settings, catalogue);
+  let plan = await planInstances(home, live.settings, known, catalogue.plan);
   const platform: Platform = {
     home,
     log,
@@ -169,12 +169,12 @@ async function start(
     restart: (service, callSignal) => restart(service, callSignal),
     problems: () => plan.problems,
   };
-  const definitions = [settingsService(platform), servicesService(platform), ...catalogue.definitions];
+  const definitions = [settingsService(platform), servicesService(platform), ...known];
   const definitionOf = (service: string): ServiceDefinition | undefined =>
     definitions.find(({ name, hasInstances }) => service === name || (hasInstances && service.startsWith(`${name}.`)));
 
   const startHere = async (instance: ServiceInstance): Promise<void> => {
-    await waitForNeeds(instance, definitions, registry, startSignal);
+    await waitForNeeds(needsOf(instance.definition, definitions), instance.instance, registry, startSignal);
     startSignal.throwIfAborted();
     running.set(instanceName(instance), { instance, started: await startInstance(instance, parts.surroundings) });
   };
@@ -185,6 +185,7 @@ async function start(
       contracts: definition.contracts.map(({ typeName }) => typeName),
       hasHttp: definition.hasHttp ?? false,
       plan: own,
+      needs: needsOf(definition, definitions),
     });
   };
   const isHere = ({ definition }: ServiceInstance): boolean => !supervisor || definition.placement === 'main';
@@ -204,6 +205,8 @@ async function start(
     });
   };
 
+  // In one process nobody asks by socket.
+  if (supervisor && definitions.some(({ placement, hasHttp }) => placement === 'main' && hasHttp)) await parts.listenHttp();
   const single = definitions
     .filter(({ hasInstances }) => !hasInstances)
     .map((definition): ServiceInstance => ({ definition, instance: '', plan: undefined }));
@@ -351,7 +354,7 @@ async function start(
   async function replan(): Promise<void> {
     if (stopping.signal.aborted) return;
     const before = plan;
-    plan = await planInstances(home, live.settings, catalogue);
+    plan = await planInstances(home, live.settings, known, catalogue.plan);
     const wanted = new Map(plan.instances.map((instance) => [instanceName(instance), instance]));
     const had = new Map(before.instances.map((instance) => [instanceName(instance), instance]));
     for (const [datasource, reason] of Object.entries(plan.problems)) {

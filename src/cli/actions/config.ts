@@ -7,6 +7,7 @@ import { silentLog } from '#kernel/log.ts';
 import { isHomeLocked, lockHome } from '#kernel/process/lock.ts';
 import { databaseUrl } from '#kernel/process/surroundings.ts';
 import type { LiveSettings } from '#kernel/settings/live-settings.ts';
+import { loadDefinitions } from '#platform/catalogue.ts';
 import { loadSettings } from '#platform/load-settings.ts';
 import { settingMessage } from '#platform/settings-service/server.ts';
 import { catalogue } from '../../catalogue.ts';
@@ -64,7 +65,12 @@ export async function unsetSetting(context: CliContext, key: string): Promise<vo
 
 export async function checkSettings(context: CliContext): Promise<void> {
   const { home, env, output } = context;
-  const { live, unknownVariables } = await loadSettings({ home, catalogue, environment: env, flags: [] });
+  const { live, unknownVariables } = await loadSettings({
+    home,
+    definitions: await loadDefinitions(catalogue),
+    environment: env,
+    flags: [],
+  });
   for (const name of unknownVariables) output.warn(`the environment variable ${name} names no setting`);
   const changed = live.list().filter(({ source }) => source !== 'default').length;
   output.result({ ok: true, changed, unknownVariables }, () => `The settings are right; ${changed} differ from their defaults.`);
@@ -91,7 +97,7 @@ async function withSettings<T>(context: CliContext, use: (settings: SettingsAcce
 async function withStore<T>({ home, env }: CliContext, use: (settings: SettingsAccess) => Promise<T>): Promise<T> {
   const lock = await lockHome(home);
   try {
-    const { live } = await loadSettings({ home, catalogue, environment: env, flags: [] });
+    const { live } = await loadSettings({ home, definitions: await loadDefinitions(catalogue), environment: env, flags: [] });
     const name = 'cellar.grpc.settings';
     const database = openDatabase({ url: databaseUrl(home, live.settings, name), name, log: silentLog });
     try {

@@ -70,7 +70,8 @@ async function startDetached(context: CliContext): Promise<void> {
     said = (said + chunk).slice(-16_384);
   });
   const ended = new AbortController();
-  child.once('exit', () => ended.abort());
+  // `close` comes after the last of its words.
+  child.once('close', () => ended.abort());
   child.once('error', () => ended.abort());
   const info = await waitUntilReady(home, child.pid, AbortSignal.any([signal, ended.signal]));
   if (!info) {
@@ -78,7 +79,6 @@ async function startDetached(context: CliContext): Promise<void> {
       child.kill('SIGTERM');
       throw new Fault(Code.Canceled, 'The server was not started');
     }
-    await once(child, 'close').catch(() => undefined);
     throw faultOf(said);
   }
   child.stderr.destroy();

@@ -1,15 +1,25 @@
 import { type Registry, ServiceState } from '../services/registry.ts';
-import { instanceName, type ServiceDefinition, type ServiceInstance } from '../services/service.ts';
+import type { ServiceDefinition } from '../services/service.ts';
 import type { Section } from '../settings/schema.ts';
 
-/** Resolves when everything the instance needs is ready, or has failed once: a broken neighbour must not hold the others up for ever. */
+/** A service another one needs, as far as waiting for it goes. */
+export type Need = Pick<ServiceDefinition, 'name' | 'hasInstances'>;
+
+/** What a service needs, among those there are. */
+export function needsOf({ needs }: ServiceDefinition, definitions: readonly ServiceDefinition[]): Need[] {
+  return needs.flatMap((name) => definitions.filter((candidate) => candidate.name === name));
+}
+
+/**
+ * Resolves when everything the instance needs is ready, or has failed once: a broken neighbour must not hold the others up for ever.
+ * `instance` is its own, such as `docs`: of needs with one of that name it waits for that one only.
+ */
 export async function waitForNeeds(
-  { definition, instance }: ServiceInstance,
-  definitions: readonly ServiceDefinition[],
+  needs: readonly Need[],
+  instance: string,
   registry: Registry,
   signal: AbortSignal,
 ): Promise<void> {
-  const needs = definition.needs.flatMap((name) => definitions.find((candidate) => candidate.name === name) ?? []);
   const isMet = (): boolean => needs.every((need) => isSettled(need, instance, registry));
   if (isMet()) return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -27,8 +37,8 @@ export async function waitForNeeds(
   }
 }
 
-function isSettled(need: ServiceDefinition, instance: string, registry: Registry): boolean {
-  const own = need.hasInstances ? registry.get(instanceName({ definition: need, instance })) : undefined;
+function isSettled(need: Need, instance: string, registry: Registry): boolean {
+  const own = need.hasInstances ? registry.get(`${need.name}.${instance}`) : undefined;
   const all = own
     ? [own]
     : registry.all.filter(({ service }) => service === need.name || (need.hasInstances && service.startsWith(`${need.name}.`)));

@@ -1,6 +1,7 @@
 import type { MetricFamily } from '../metrics.ts';
 import type { Registration } from '../services/registry.ts';
 import type { Given } from '../settings/resolve.ts';
+import type { Need } from './instances.ts';
 
 /** What the main process tells a fork, over the IPC channel. */
 export type ToFork =
@@ -11,6 +12,8 @@ export type ToFork =
       /** Full name of the instance to run. */
       readonly name: string;
       readonly plan: unknown;
+      /** What it waits for before it starts. */
+      readonly needs: readonly Need[];
       /** What is given of the settings it may know, secrets in clear: the channel is a private socket pair. */
       readonly settings: readonly Given[];
       readonly registry: readonly Registration[];

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import { type MetricFamily, withLabel } from '../metrics.ts';
 import { type Registration, type Registry, ServiceState } from '../services/registry.ts';
 import type { Given } from '../settings/resolve.ts';
+import type { Need } from './instances.ts';
 import { readLines } from './lines.ts';
 import type { FromFork, ToFork } from './messages.ts';
 import { socketPath } from './paths.ts';
@@ -25,6 +26,7 @@ export interface ForkSpec {
   readonly contracts: readonly string[];
   readonly hasHttp: boolean;
   readonly plan: unknown;
+  readonly needs: readonly Need[];
 }
 
 export interface SupervisorOptions {
@@ -229,6 +231,7 @@ export class Supervisor {
           machine: this.#options.machine,
           name: child.spec.name,
           plan: child.spec.plan,
+          needs: child.spec.needs,
           settings: this.#options.settingsFor(child.spec.name),
           registry: this.#options.registry.all.map((registration) => this.#asSeenByForks(registration)),
           restarts: child.fork.restarts,

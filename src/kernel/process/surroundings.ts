@@ -10,7 +10,6 @@ import { settingsView } from '../settings/live-settings.ts';
 import { type Settings, settingValue } from '../settings/resolve.ts';
 import type { Secret, SettingsSpec } from '../settings/setting.ts';
 import { createProcessChannels } from './channels.ts';
-import { createForward, serveHttp } from './http.ts';
 import { sectionName } from './instances.ts';
 import { homePaths, socketPath } from './paths.ts';
 
@@ -44,7 +43,8 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
   const audit: Audit = createAudit({ path: paths.audit, log });
   const path = socketPath(home, options.socket);
   const channels = await createProcessChannels({ endpoint, path, log });
-  const { forward, close: closeForward } = createForward(registry, http);
+  // Most processes never see raw HTTP, and Node's part for it is large.
+  const forwarding = lazy(async () => (await import('./http.ts')).createForward(registry, http));
   let closeHttp: (() => Promise<void>) | undefined;
   const surroundings: Surroundings = {
     home,
@@ -56,7 +56,7 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
     channels,
     endpoint,
     http,
-    forward,
+    forward: async (service, request, response) => (await forwarding.get()).forward(service, request, response),
     settings: (definition) => viewOf(definition, settings),
     openDatabase: async (service) => openDatabase({ url: databaseUrl(home, settings(), service), name: service, log }),
     address: { kind: 'local', path },
@@ -69,14 +69,27 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
   return {
     surroundings,
     listenHttp: async () => {
+      const { serveHttp } = await import('./http.ts');
       closeHttp ??= await serveHttp(socketPath(home, options.socket, 'http'), http);
     },
     close: async () => {
       await closeHttp?.();
-      closeForward();
+      (await forwarding.made())?.close();
       await channels.close();
       await audit.close();
     },
+  };
+}
+
+/** Makes something when it is first asked for. */
+function lazy<T>(make: () => Promise<T>): { get(): Promise<T>; made(): Promise<T | undefined> } {
+  let made: Promise<T> | undefined;
+  return {
+    get: () => {
+      made ??= make();
+      return made;
+    },
+    made: async () => made,
   };
 }
 
