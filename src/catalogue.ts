@@ -8,6 +8,7 @@ export const catalogue: Catalogue = {
     'cellar.rest.policies': async () => (await import('#identity/policies-rest/main.ts')).policies,
     'cellar.grpc.data.objects': async () => (await import('#data/objects/main.ts')).objects,
     'cellar.grpc.data.index': async () => (await import('#data/index/main.ts')).index,
+    'cellar.grpc.data.sync': async () => (await import('#data/sync/main.ts')).sync,
   },
   plan: async (datasources, known) => (await import('#data/plan.ts')).planData(datasources, known),
 };

@@ -7,5 +7,5 @@ export function sectionsFor(service: string, definitions: readonly ServiceDefini
   const own = definitions.filter(
     ({ name, hasInstances }) => service === name || (hasInstances && service.startsWith(`${name}.`)),
   );
-  return new Set([...platformSections.map(({ name }) => name), 'database.perService', ...own.map(sectionName)]);
+  return new Set([...platformSections.map(({ name }) => name), ...own.map(sectionName)]);
 }

@@ -124,7 +124,7 @@ export class LiveSettings {
 
   #assertStorable({ key, section }: Entry): void {
     const now = this.#settings.byKey.get(key);
-    if (bootSections.has(section.split('.')[0] ?? '')) {
+    if (bootSections.has(section)) {
       throw failedPrecondition(`Cannot set ${key}: it is needed before stored settings can be read`, {
         hint: 'Put it into cellar.yaml, or an environment variable.',
       });

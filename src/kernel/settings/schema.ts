@@ -1,5 +1,5 @@
 import { didYouMean } from '#lib/did-you-mean.ts';
-import type { Setting, SettingsSpec } from './setting.ts';
+import { type Setting, SettingProblem, type SettingsSpec } from './setting.ts';
 
 /** Settings under one heading of `cellar.yaml`: a service's, or the platform's own. */
 export interface Section {
@@ -23,6 +23,7 @@ export interface Entry {
 /** A setting that holds named groups, such as `datasources`. */
 export interface MapEntry {
   readonly key: string;
+  readonly section: string;
   readonly setting: Setting<unknown> & { readonly of: SettingsSpec };
 }
 
@@ -39,7 +40,7 @@ export class Schema {
         const full = key === name ? key : `${name}.${key}`;
         if (this.#entries.has(full) || this.#maps.has(full))
           throw new Error(`Cannot start: ${owner} declares "${full}" a second time.`);
-        if (isMap(setting)) this.#maps.set(full, { key: full, setting });
+        if (isMap(setting)) this.#maps.set(full, { key: full, section: name, setting });
         else this.#entries.set(full, { key: full, setting, section: name, inMap: undefined });
       }
     }
@@ -64,7 +65,7 @@ export class Schema {
       const name = key.slice(map.key.length + 1, leafAt);
       const leaf = key.slice(leafAt + 1);
       const setting = map.setting.of[leaf];
-      if (name && setting) return { key, setting, section: map.key, inMap: { map, name, leaf } };
+      if (name && setting) return { key, setting, section: map.section, inMap: { map, name, leaf } };
     }
     return undefined;
   }
@@ -77,14 +78,17 @@ export class Schema {
   isPrefix(key: string): boolean {
     const start = `${key}.`;
     if (this.#maps.has(key)) return true;
-    for (const map of this.#maps.keys()) if (map.startsWith(start) || key.startsWith(`${map}.`)) return true;
+    for (const map of this.#maps.values()) if (map.key.startsWith(start) || isGroup(map, key)) return true;
     for (const known of this.#entries.keys()) if (known.startsWith(start)) return true;
     return false;
   }
 
   /** What a mistyped key probably means. */
   suggest(key: string): string | undefined {
-    return didYouMean(key, [...this.#entries.keys(), ...this.#maps.keys(), ...this.sections.map(({ name }) => name)]);
+    const inMaps = [...this.#maps.values()]
+      .filter((map) => key.startsWith(`${map.key}.`))
+      .flatMap(({ setting }) => Object.keys(setting.of).map((leaf) => `${key.slice(0, key.lastIndexOf('.'))}.${leaf}`));
+    return didYouMean(key, [...inMaps, ...this.#entries.keys(), ...this.#maps.keys(), ...this.sections.map(({ name }) => name)]);
   }
 }
 
@@ -94,6 +98,20 @@ export function environmentName(key: string): string {
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replace(/[^A-Za-z0-9]+/g, '_')
     .toUpperCase()}`;
+}
+
+/** True for the key of one group, such as `datasources.docs`; a name may have dots when its map allows them. */
+function isGroup(map: MapEntry, key: string): boolean {
+  if (!key.startsWith(`${map.key}.`)) return false;
+  const name = key.slice(map.key.length + 1);
+  if (!name.includes('.')) return true;
+  try {
+    map.setting.parse({ [name]: {} });
+    return true;
+  } catch (error) {
+    if (error instanceof SettingProblem) return false;
+    throw error;
+  }
 }
 
 function isMap(setting: Setting<unknown>): setting is MapEntry['setting'] {
