@@ -6,7 +6,7 @@ import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
 import { invalidArgument } from '#kernel/fault.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { assertPolicyText } from '../logic/assert-policy-text.ts';
-import { type Engine, listAll } from '../logic/engine.ts';
+import { listAll, type PoliciesInForce } from '../logic/in-force.ts';
 import { assertNotLockedOut } from '../logic/lock-out.ts';
 import { compilePolicies, explain } from '../logic/policy-set.ts';
 import { createQuestion } from '../logic/question.ts';
@@ -14,10 +14,10 @@ import { createQuestion } from '../logic/question.ts';
 export interface PoliciesParts {
   readonly store: Client<typeof PolicyStore>;
   readonly users: Client<typeof Users>;
-  readonly engine: Engine;
+  readonly inForce: PoliciesInForce;
 }
 
-export function policiesRpc({ store, users, engine }: PoliciesParts): Binding {
+export function policiesRpc({ store, users, inForce }: PoliciesParts): Binding {
   // One change at a time: two that are harmless apart could lock everybody out together.
   const changes = createKeyedLock();
   const assertSafe = async (call: Call, change: (policies: readonly Policy[]) => readonly Policy[]): Promise<void> => {
@@ -31,7 +31,7 @@ export function policiesRpc({ store, users, engine }: PoliciesParts): Binding {
       return changes.run('all', async () => {
         await assertSafe(call, (policies) => [...policies.filter(({ id }) => id !== policy.id), policy]);
         const stored = await store.putPolicy({ policy }, { call });
-        await engine.refresh();
+        await inForce.refresh();
         return stored;
       });
     },
@@ -39,7 +39,7 @@ export function policiesRpc({ store, users, engine }: PoliciesParts): Binding {
       return changes.run('all', async () => {
         await assertSafe(call, (policies) => policies.filter(({ id }) => id !== request.id));
         const answer = await store.deletePolicy(request, { call });
-        await engine.refresh();
+        await inForce.refresh();
         return answer;
       });
     },
@@ -47,7 +47,7 @@ export function policiesRpc({ store, users, engine }: PoliciesParts): Binding {
     browsePolicies: (request, call) => store.listPolicies(request, { call }),
     async testPolicies({ user: name, action, resource }, call) {
       const user = await users.getUser({ name }, { call });
-      const verdict = await engine.decide(createQuestion(user, action, resource));
+      const verdict = await inForce.decide(createQuestion(user, action, resource));
       return { allowed: verdict.isAllowed, policies: [...verdict.policies], explanation: explain(verdict) };
     },
   });

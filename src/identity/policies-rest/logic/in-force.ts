@@ -6,7 +6,7 @@ import { compilePolicies, type PolicySet, type Verdict } from './policy-set.ts';
 import type { Question } from './question.ts';
 
 /** The policies in force, kept in step with the store. */
-export interface Engine {
+export interface PoliciesInForce {
   /** Errors: `unavailable` while the store is away; `failed_precondition` when a stored policy cannot be read. Nothing is allowed then. */
   decide(question: Question): Promise<Verdict>;
   /** Resolves when the store's policies of this version, or newer ones, are in force. */
@@ -17,30 +17,32 @@ export interface Engine {
   run(signal: AbortSignal): Promise<void>;
 }
 
-interface InForce {
+interface Compiled {
   readonly version: bigint;
   readonly policies: PolicySet;
 }
 
-export function createEngine(store: Client<typeof PolicyStore>, log: Log): Engine {
-  let inForce: InForce | undefined;
+export function createPoliciesInForce(store: Client<typeof PolicyStore>, log: Log): PoliciesInForce {
+  let current: Compiled | undefined;
+  /** False: versions may be missed, so each decision asks the store itself. */
+  let isFollowed = false;
   let turns = 0;
   let lastTurn = 0;
-  const refresh = async (): Promise<InForce> => {
+  const refresh = async (): Promise<Compiled> => {
     const turn = ++turns;
     const { version, policies } = await listAll(store);
     const compiled = { version, policies: await compilePolicies(policies) };
     // One that began earlier and took longer must not undo a later one.
     if (turn > lastTurn) {
       lastTurn = turn;
-      inForce = compiled;
+      current = compiled;
     }
     return compiled;
   };
   return {
-    decide: async (question) => (inForce ?? (await refresh())).policies(question),
+    decide: async (question) => (isFollowed && current ? current : await refresh()).policies(question),
     reach: async (version) => {
-      if (!inForce || inForce.version < version) await refresh();
+      if (!current || current.version < version) await refresh();
     },
     refresh: async () => {
       await refresh();
@@ -51,10 +53,11 @@ export function createEngine(store: Client<typeof PolicyStore>, log: Log): Engin
           for await (const { version } of store.watchPolicies({}, { signal: patience })) yield version;
         },
         onVersion: async (version) => {
-          if (inForce?.version !== version) await refresh();
+          if (current?.version !== version) await refresh();
+          isFollowed = true;
         },
         onLost: (error) => {
-          inForce = undefined; // Each decision asks the store itself until it can be followed again.
+          isFollowed = false;
           log.warn('lost sight of the policies', { error });
         },
         signal,
@@ -62,7 +65,7 @@ export function createEngine(store: Client<typeof PolicyStore>, log: Log): Engin
   };
 }
 
-/** All policies of one version. */
+/** All policies, and the version they belong to. */
 export async function listAll(
   store: Client<typeof PolicyStore>,
 ): Promise<{ readonly version: bigint; readonly policies: readonly Policy[] }> {
