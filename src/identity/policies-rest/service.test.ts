@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Decisions, Policies, PolicyStore } from '#gen/cellar/identity/v1/policies_pb.ts';
 import { anybody, type Caller } from '#kernel/calls/caller.ts';
 import { Fault } from '#kernel/fault.ts';
+import { until } from '#kernel/testing/engines.ts';
 import { startTestPlatform } from '#kernel/testing/platform.ts';
 import { policyStore } from '../policies/main.ts';
 import { edge, startIdentity } from '../testing.ts';
@@ -156,6 +157,26 @@ test('watchers are told of a version once it decides', async () => {
   assert.equal((await decisions.decide({ caller: toMessage(ann), action: 'data:read', resource: 'data/x' })).allowed, true);
   stopping.abort();
   await assert.rejects(watch.next(), isFault('canceled'));
+});
+
+test('what changes in the store behind its back is followed, and what cannot be read allows nothing', async () => {
+  await using identity = await startIdentity();
+  const { platform, admin } = identity;
+  const ann = await identity.addUser('ann');
+  const store = platform.client(PolicyStore, edge);
+  const decisions = platform.client(Decisions, edge);
+  const outcome = (caller: Caller): Promise<string> =>
+    decisions.decide({ caller: toMessage(caller), action: 'data:read', resource: 'data/x' }).then(
+      ({ allowed }) => (allowed ? 'allowed' : 'denied'),
+      (error: unknown) => Fault.from(error).reason,
+    );
+  await store.putPolicy({ policy: { id: 'open', text: 'permit(principal, action, resource is Path);' } });
+  await until(async () => (await outcome(ann)) === 'allowed');
+  await store.putPolicy({ policy: { id: 'open', text: 'permit(' } });
+  await until(async () => (await outcome(admin)) === 'policy_broken');
+  await platform.client(Policies, admin).removePolicy({ id: 'open' });
+  await until(async () => (await outcome(admin)) === 'allowed');
+  assert.equal(await outcome(ann), 'denied');
 });
 
 test('default policies are put once; an interrupted start goes on, a removed one stays away', async () => {

@@ -3,7 +3,7 @@ import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import { removeFirstLogin, writeFirstLogin } from './first-login.ts';
 import { createAccounts } from './logic/accounts.ts';
-import { makeFirstUser } from './logic/first-user.ts';
+import { firstUserName, makeFirstUser } from './logic/first-user.ts';
 import { createLastUse } from './logic/last-use.ts';
 import { createLoginLimit } from './logic/login-limit.ts';
 import { createPasswords } from './logic/passwords.ts';
@@ -43,12 +43,12 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     sessionMs: settings.sessionDays * 24 * 60 * 60_000,
   });
   const accounts = createAccounts({ store, passwords, limit, now });
-  const passwordWasSet = async (name: string): Promise<void> => {
-    if (name === 'admin') await removeFirstLogin(home);
+  const passwordIsGone = async (name: string): Promise<void> => {
+    if (name === firstUserName) await removeFirstLogin(home);
   };
   return {
     bindings: [
-      usersRpc({ store, accounts, passwordWasSet }),
+      usersRpc({ store, accounts, passwordIsGone }),
       sessionsRpc(signingIn, store),
       tokensRpc(store, now),
       keysRpc(store, vault, now),

@@ -5,7 +5,7 @@ import type { Entity, Question } from './question.ts';
 export interface PlainPolicy {
   readonly effect: 'permit' | 'forbid';
   readonly principal: Scope;
-  /** Empty: any. */
+  /** Empty: whatever the action. */
   readonly actions: readonly string[];
   readonly resource: Scope;
   /** From `when { principal.name == "..." }`. */

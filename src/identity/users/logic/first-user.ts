@@ -2,6 +2,8 @@ import type { UserStore } from '../store/store.ts';
 import type { Passwords } from './passwords.ts';
 import { newId, newReadablePassword } from './random.ts';
 
+export const firstUserName = 'admin';
+
 export interface FirstUserParts {
   readonly store: UserStore;
   readonly passwords: Passwords;
@@ -12,13 +14,13 @@ export interface FirstUserParts {
   readonly withdraw: () => Promise<void>;
 }
 
-/** Makes the user `admin` with a generated password when there is no user yet. */
+/** Makes the first administrator, with a generated password when there is no user yet. */
 export async function makeFirstUser(
   { store, passwords, now, publish, withdraw }: FirstUserParts,
   signal: AbortSignal,
 ): Promise<void> {
   if (await store.hasUsers()) return;
-  const login = { name: 'admin', password: newReadablePassword() };
+  const login = { name: firstUserName, password: newReadablePassword() };
   const password = await passwords.hash(login.password, signal);
   await publish(login);
   const isMade = await store.createFirstUser({

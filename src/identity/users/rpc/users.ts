@@ -10,11 +10,11 @@ import { toUserMessage } from './messages.ts';
 export interface UsersParts {
   readonly store: UserStore;
   readonly accounts: Accounts;
-  /** Called after the password of a user was set. */
-  readonly passwordWasSet: (name: string) => Promise<void>;
+  /** Called after the password a user had before was withdrawn. */
+  readonly passwordIsGone: (name: string) => Promise<void>;
 }
 
-export function usersRpc({ store, accounts, passwordWasSet }: UsersParts): Binding {
+export function usersRpc({ store, accounts, passwordIsGone }: UsersParts): Binding {
   return implement(Users, {
     async createUser({ name, displayName, password, roles }, { signal }) {
       const isAdmin = roles.includes(Role.ADMIN);
@@ -37,11 +37,12 @@ export function usersRpc({ store, accounts, passwordWasSet }: UsersParts): Bindi
     },
     async deleteUser({ name }) {
       await store.deleteUser(name);
+      await passwordIsGone(name);
       return {};
     },
     async setPassword(request, { caller, signal }) {
       await accounts.setPassword(request, caller, signal);
-      await passwordWasSet(request.name);
+      await passwordIsGone(request.name);
       return {};
     },
   });
