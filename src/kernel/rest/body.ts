@@ -4,6 +4,10 @@ import { jsonMistake } from './json-position.ts';
 import { HttpFault } from './problem.ts';
 
 const pieceSizeBytes = 256 * 1024;
+/** A JSON body has to be here after this long. */
+const jsonTimeMsMax = 30_000;
+/** A raw body may take as long as it likes but not pause for longer than this while it is waited for. */
+const pauseMsMax = 60_000;
 
 /** Length that the request says its body has; undefined when it comes in chunks. Unit: bytes. */
 export function bodySizeBytes(request: IncomingMessage): number | undefined {
@@ -38,20 +42,32 @@ export async function* readPieces(request: IncomingMessage, sizeBytesMax: number
   let held: Buffer[] = [];
   let heldBytes = 0;
   let totalBytes = 0;
+  let isTaken = true;
+  const timer = setTimeout(() => {
+    // Whoever takes the pieces may be slow; only the client may not.
+    if (isTaken) request.destroy(new Error(`Nothing was sent for ${pauseMsMax} ms`));
+    else timer.refresh();
+  }, pauseMsMax);
   try {
     // The connection stays open when reading ends early: an answer has yet to go over it.
     for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      timer.refresh();
       totalBytes += chunk.length;
       if (totalBytes > sizeBytesMax) throw tooLarge(sizeBytesMax);
       held.push(chunk);
       heldBytes += chunk.length;
       if (heldBytes < pieceSizeBytes) continue;
+      isTaken = false;
       yield held.length === 1 ? chunk : Buffer.concat(held, heldBytes);
+      isTaken = true;
+      timer.refresh();
       held = [];
       heldBytes = 0;
     }
   } catch (error) {
     throw error instanceof Fault ? error : new Fault(Code.Canceled, 'The client went away while it sent', { cause: error });
+  } finally {
+    clearTimeout(timer);
   }
   if (heldBytes > 0) yield Buffer.concat(held, heldBytes);
 }
@@ -82,6 +98,7 @@ function readText(request: IncomingMessage, sizeBytesMax: number): Promise<strin
     const chunks: Buffer[] = [];
     let sizeBytes = 0;
     const end = (): void => {
+      clearTimeout(timer);
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
     };
     const onData = (chunk: Buffer): void => {
@@ -106,6 +123,13 @@ function readText(request: IncomingMessage, sizeBytesMax: number): Promise<strin
       end();
       reject(new Fault(Code.Canceled, 'The client went away while it sent', { cause: error }));
     };
+    const timer = setTimeout(() => {
+      end();
+      const fault = new Fault(Code.DeadlineExceeded, `The body was not here after ${jsonTimeMsMax} ms`, {
+        reason: 'body_too_slow',
+      });
+      reject(new HttpFault(408, fault, { connection: 'close' }));
+    }, jsonTimeMsMax);
     request.on('data', onData).once('end', onEnd).once('error', onGone).once('close', onGone);
   });
 }

@@ -53,7 +53,7 @@ export interface RestRecord {
   readonly fault: Fault | undefined;
 }
 
-/** Answers a request; never rejects. */
+/** Answers a request; never rejects. For servers with a `checkContinue` listener call `continueOnRead` first. */
 export type Transcoder = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /** A route with everything compiled that serving it needs. */
@@ -196,13 +196,12 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     });
   }
 
-  async function upload(served: Served, { request, response, message, callOptions }: Exchange): Promise<Message> {
+  async function upload(served: Served, { request, message, callOptions }: Exchange): Promise<Message> {
     const sizeBytes = bodySizeBytes(request);
     if (sizeBytes !== undefined && sizeBytes > uploadSizeBytesMax) throw tooLarge(uploadSizeBytesMax);
     const isConditional = applyConditions(served.method, message, request, sizeBytes);
     const field = served.body as MessageField;
     const contentType = request.headers['content-type'] ?? '';
-    if (request.headers.expect !== undefined) response.writeContinue();
     try {
       if (served.method.kind === 'client_streaming') {
         return await (served.call(

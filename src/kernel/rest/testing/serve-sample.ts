@@ -9,6 +9,7 @@ import { Dispatcher } from '../../calls/dispatcher.ts';
 import { Endpoint } from '../../calls/endpoint.ts';
 import { unauthenticated } from '../../fault.ts';
 import { silentLog } from '../../log.ts';
+import { continueOnRead } from '../../process/http.ts';
 import { createTranscoder, type RestRecord, type TranscoderOptions } from '../transcoder.ts';
 import { type SampleState, sampleService } from './sample-service.ts';
 
@@ -44,7 +45,10 @@ export async function serveSample(options: Partial<TranscoderOptions> = {}): Pro
     ...options,
   });
   const server = createServer(transcoder);
-  server.on('checkContinue', transcoder);
+  server.on('checkContinue', (request, response) => {
+    continueOnRead(request, response);
+    void transcoder(request, response);
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {

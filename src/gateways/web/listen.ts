@@ -1,0 +1,165 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createSecureServer, type Http2SecureServer } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import { Fault, failedPrecondition } from '#kernel/fault.ts';
+import type { Log } from '#kernel/log.ts';
+import { continueOnRead } from '#kernel/process/http.ts';
+import { problemOf, problemType } from '#kernel/rest/problem.ts';
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** PEM files; both or none. */
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+  readonly connectionsMax: number;
+  readonly headerTimeoutMs: number;
+  /** Must not reject. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => unknown;
+  readonly log: Log;
+}
+
+export interface Listening {
+  /** Such as `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** Lets no new connection in and resolves when those there are have ended, or have been ended because `signal` aborted. */
+  close(signal: AbortSignal): Promise<void>;
+}
+
+/** Names and values together; what is longer is answered with 431. Unit: bytes. */
+const headerSizeBytesMax = 32 * 1024;
+const keepAliveMs = 60_000;
+
+/**
+ * Opens the one socket people reach.
+ * Errors: `failed_precondition` that says what to do when the port is taken or not ours to take, or a TLS file cannot be used.
+ */
+export async function listen(options: ListenOptions): Promise<Listening> {
+  const { host, port, handle, log } = options;
+  const isSecure = options.tlsCert !== '' || options.tlsKey !== '';
+  const limits = {
+    maxHeaderSize: headerSizeBytesMax,
+    headersTimeout: options.headerTimeoutMs,
+    // Bodies have their own limits of time: an upload may take hours.
+    requestTimeout: 0,
+    keepAliveTimeout: keepAliveMs,
+    connectionsCheckingInterval: 1000,
+    highWaterMark: 256 * 1024,
+  };
+  const server: Server | Http2SecureServer = isSecure ? await createTls(options, limits) : createServer(limits);
+  const sockets = new Set<Socket>();
+  const serve = (request: IncomingMessage, response: ServerResponse): unknown => handle(request, response);
+  // The compatible API of HTTP/2 has the same shape as far as we use it.
+  const events = server as Server;
+  events.on('request', serve);
+  events.on('checkContinue', (request, response) => {
+    continueOnRead(request, response);
+    handle(request, response);
+  });
+  events.on('clientError', refuseMalformed);
+  events.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.maxConnections = options.connectionsMax;
+  await bind(server, host, port);
+  events.on('error', (error) => log.error('the listening socket failed', { error }));
+  const bound = (server.address() as AddressInfo).port;
+  const shownHost = host.includes(':') ? `[${host}]` : host;
+  return {
+    url: `${isSecure ? 'https' : 'http'}://${shownHost}:${bound}`,
+    close: (signal) => close(server, sockets, signal),
+  };
+}
+
+async function createTls({ tlsCert, tlsKey }: ListenOptions, limits: object): Promise<Http2SecureServer> {
+  const read = async (file: string, name: string): Promise<Buffer> => {
+    if (file === '') {
+      throw failedPrecondition(`Cannot listen with TLS: gateway.${name} is not set`, {
+        hint: 'Set both gateway.tlsCert and gateway.tlsKey, or neither.',
+      });
+    }
+    try {
+      return await readFile(file);
+    } catch (cause) {
+      throw failedPrecondition(`Cannot listen with TLS: the file ${file} cannot be read`, {
+        hint: `Correct gateway.${name}, or the file's permissions.`,
+        cause,
+      });
+    }
+  };
+  const [cert, key] = [await read(tlsCert, 'tlsCert'), await read(tlsKey, 'tlsKey')];
+  try {
+    return createSecureServer({
+      ...limits,
+      cert,
+      key,
+      allowHTTP1: true,
+      settings: { maxConcurrentStreams: 128 },
+      maxSessionMemory: 16,
+    });
+  } catch (cause) {
+    throw failedPrecondition(`Cannot listen with TLS: ${(cause as Error).message}`, {
+      hint: `Check that ${tlsCert} and ${tlsKey} are PEM files that belong together.`,
+      cause,
+    });
+  }
+}
+
+async function bind(server: Server | Http2SecureServer, host: string, port: number): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why = reasons[code ?? ''];
+    throw failedPrecondition(`Cannot listen on ${host} port ${port}: ${why?.[0] ?? (cause as Error).message}`, {
+      reason: 'cannot_listen',
+      hint: why?.[1] ?? 'Choose another gateway.host or gateway.port.',
+      cause,
+    });
+  }
+}
+
+const reasons: Readonly<Record<string, readonly [why: string, hint: string]>> = {
+  EADDRINUSE: ['another program uses the port', 'Stop it, or choose another port with --port or gateway.port.'],
+  EACCES: ['this user may not use the port', 'Choose a port above 1023 with --port or gateway.port.'],
+  EADDRNOTAVAIL: ['this machine does not have the address', 'Correct gateway.host; 127.0.0.1 and 0.0.0.0 are always there.'],
+  ENOTFOUND: ['there is no host of that name', 'Correct gateway.host; 127.0.0.1 and 0.0.0.0 are always there.'],
+};
+
+/** What is not HTTP, or too much of it, gets one short answer. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, phrase, detail] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'Request Header Fields Too Large', `The head of the request is larger than ${headerSizeBytesMax} bytes`]
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'Request Timeout', 'The head of the request took too long']
+        : [400, 'Bad Request', 'This is not a request of HTTP'];
+  const problem = problemOf(new Fault('invalid_argument', detail as string, { reason: 'malformed_request' }), '0'.repeat(32));
+  const text = JSON.stringify({ ...problem, status });
+  const head = `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: ${problemType}\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close`;
+  socket.end(`${head}\r\n\r\n${text}`);
+}
+
+async function close(server: Server | Http2SecureServer, sockets: ReadonlySet<Socket>, signal: AbortSignal): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  if ('closeIdleConnections' in server) server.closeIdleConnections();
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  if (signal.aborted) cut();
+  signal.addEventListener('abort', cut, { once: true });
+  await closed;
+  signal.removeEventListener('abort', cut);
+}
