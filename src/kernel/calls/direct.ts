@@ -1,10 +1,11 @@
 import type { Message } from '@bufbuild/protobuf';
-import { Fault } from '../fault.ts';
+import { Code, Fault } from '../fault.ts';
 import { deadlineFault, type Incoming } from './call.ts';
 import type { Channel, Outgoing } from './channel.ts';
 import type { Method } from './contract.ts';
 import type { Bound } from './dispatcher.ts';
 import type { Endpoint } from './endpoint.ts';
+import { untilAborted } from './until-aborted.ts';
 
 /** A longer timer would ring at once. Unit: milliseconds. */
 const timerMsMax = 0x7fff_ffff;
@@ -74,28 +75,20 @@ async function* interruptible(
   const late = (): void => controller.abort(deadlineFault(method.name));
   const timer = outgoing.timeoutMs === undefined ? undefined : setTimeout(late, Math.min(outgoing.timeoutMs, timerMsMax));
   const { signal } = controller;
-  const aborted = Promise.withResolvers<never>();
-  aborted.promise.catch(() => undefined);
-  signal.addEventListener('abort', () => aborted.reject(Fault.from(signal.reason)), { once: true });
   const incoming: Incoming = { ...outgoing, signal };
-  const iterator = found.stream(requests, incoming)[Symbol.asyncIterator]();
-  let isOpen = true;
+  const source = isOne(requests) ? requests : untilAborted(requests, signal);
   try {
-    while (true) {
-      const next = await Promise.race([iterator.next(), aborted.promise]);
-      if (next.done) {
-        isOpen = false;
-        return;
-      }
-      yield next.value;
-    }
+    yield* untilAborted(found.stream(source, incoming), signal);
+  } catch (error) {
+    throw Fault.from(error);
   } finally {
     if (timer) clearTimeout(timer);
     upstream?.removeEventListener('abort', forward);
-    // Not awaited: a handler that ignores its signal must not hold its client. Its failure was reported by the dispatcher.
-    if (isOpen) {
-      controller.abort();
-      iterator.return?.().catch(() => undefined);
-    }
+    // A handler that ignores its signal must not hold its client; that it was left is reported by the dispatcher.
+    controller.abort(new Fault(Code.Canceled, `${method.name} was left by its client`));
   }
+}
+
+function isOne(requests: Message | AsyncIterable<Message>): requests is Message {
+  return !(Symbol.asyncIterator in requests);
 }

@@ -116,6 +116,11 @@ export class Dispatcher {
     return this.#bound.get(methodName);
   }
 
+  /** It stops: new calls are refused. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   get inFlight(): number {
     return this.#inFlight;
   }

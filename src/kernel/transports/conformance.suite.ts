@@ -129,8 +129,8 @@ export function conformanceSuite(transport: Transport): void {
     test('an invalid request is refused with its violations, in streams too', async (t) => {
       const { client } = await start(t);
       const invalid = { name: 'x'.repeat(101) };
-      for (const call of [client.echo(invalid), client.sum(from([invalid])), last(client.chat(from([invalid])))]) {
-        const fault = await faultOf(call);
+      const calls = [client.echo(invalid), client.sum(from([invalid])), last(client.chat(from([invalid])))];
+      for (const fault of await Promise.all(calls.map(faultOf))) {
         assert.equal(fault.code, Code.InvalidArgument);
         assert.equal(fault.reason, 'invalid_request');
         assert.deepEqual(
@@ -304,6 +304,39 @@ export function conformanceSuite(transport: Transport): void {
       assert.equal((await faultOf(client.sum(broken()))).message, 'The source broke');
       assert.equal((await faultOf(last(client.chat(broken())))).message, 'The source broke');
       assert.equal((await client.echo({ number: 5n })).number, 5n);
+    });
+
+    test('cancelling a call that waits for its client stream ends it at both ends', async (t) => {
+      const { client, seen } = await start(t);
+      const controller = new AbortController();
+      const hanging = Promise.withResolvers<void>();
+      t.after(() => hanging.resolve());
+      async function* requests() {
+        yield { number: 1n };
+        await hanging.promise;
+      }
+      const answers = client.chat(requests(), { signal: controller.signal })[Symbol.asyncIterator]();
+      assert.equal((await answers.next()).value?.number, 1n);
+      const next = faultOf(answers.next());
+      controller.abort();
+      assert.equal((await next).code, Code.Canceled);
+      await until(() => seen.left === 1);
+    });
+
+    test('a client stream that is cancelled is never taken for a whole one', async (t) => {
+      const { client, seen } = await start(t);
+      const controller = new AbortController();
+      const hanging = Promise.withResolvers<void>();
+      t.after(() => hanging.resolve());
+      async function* requests() {
+        yield { number: 1n };
+        await hanging.promise;
+      }
+      const summed = faultOf(client.sum(requests(), { signal: controller.signal }));
+      await until(() => seen.waiting === 1);
+      controller.abort();
+      assert.equal((await summed).code, Code.Canceled);
+      await until(() => seen.left === 1);
     });
 
     test('both ways at once, answer by answer', async (t) => {

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { Conformance, DescribeResponseSchema, PacketSchema } from '#gen/cellar/testing/v1/conformance_pb.ts';
+import { Conformance, DescribeResponseSchema } from '#gen/cellar/testing/v1/conformance_pb.ts';
 import type { Call } from '../../calls/call.ts';
 import type { Route } from '../../calls/client.ts';
 import { type Client, createClient } from '../../calls/client.ts';
@@ -79,16 +79,29 @@ export function addConformance(endpoint: Endpoint, route: () => Route): { readon
     },
     sum: async (requests) => {
       let sum = 0n;
-      for await (const { number, name } of requests) {
-        sum += number;
-        if (name === 'stop') break;
+      let isWhole = false;
+      try {
+        for await (const { number, name } of requests) {
+          sum += number;
+          seen.waiting++;
+          if (name === 'stop') break;
+        }
+        isWhole = true;
+      } finally {
+        if (!isWhole) seen.left++;
       }
       return { number: sum };
     },
     async *chat(requests) {
-      for await (const request of requests) {
-        yield { ...create(PacketSchema), name: 'got', number: request.number };
-        if (request.name === 'twice') yield { ...create(PacketSchema), name: 'again', number: request.number };
+      let isWhole = false;
+      try {
+        for await (const request of requests) {
+          yield { name: 'got', number: request.number, data: request.data };
+          if (request.name === 'twice') yield { name: 'again', number: request.number };
+        }
+        isWhole = true;
+      } finally {
+        if (!isWhole) seen.left++;
       }
     },
   });

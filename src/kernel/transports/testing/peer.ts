@@ -12,7 +12,10 @@ if (kind === 'local') {
 } else {
   const { serveGrpc } = await import('../grpc/server.ts');
   const { ensureCa, issueCertificate } = await import('../ca/ca.ts');
-  const tls = await issueCertificate(await ensureCa(folder), { name: 'peer', hosts: ['127.0.0.1', 'localhost'] });
+  const { TlsIdentity } = await import('../ca/tls.ts');
+  const tls = new TlsIdentity(
+    await issueCertificate(await ensureCa(folder), { name: 'peer', hosts: ['127.0.0.1', 'localhost'] }),
+  );
   await serveGrpc(endpoint, { host: '127.0.0.1', port: Number(where), tls });
 }
 process.stdout.write('ready\n');
