@@ -22,6 +22,7 @@ export function createOpenApi({ title, version, description, contracts, comments
   const schemas = new Schemas(comments);
   const paths: Record<string, Record<string, Schema>> = {};
   const tags: Schema[] = [];
+  let order = 0;
   for (const desc of contracts) {
     const methods = readContract(desc).methods.filter((method) => method.http);
     if (methods.length === 0) continue;
@@ -30,7 +31,7 @@ export function createOpenApi({ title, version, description, contracts, comments
       routesOf(method).forEach((route, index) => {
         const path = pathOf(route.template);
         paths[path] ??= {};
-        paths[path][route.httpMethod.toLowerCase()] = operation(route, index, schemas, comments);
+        paths[path][route.httpMethod.toLowerCase()] = { ...operation(route, index, schemas, comments), 'x-order': order++ };
       });
     }
   }
