@@ -1,5 +1,5 @@
 import { fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
-import { Server, type UntypedHandleCall } from '@grpc/grpc-js';
+import { logVerbosity, Server, setLogVerbosity, type UntypedHandleCall } from '@grpc/grpc-js';
 import type { Method } from '../../calls/contract.ts';
 import type { Endpoint } from '../../calls/endpoint.ts';
 import { failedPrecondition } from '../../fault.ts';
@@ -44,6 +44,8 @@ export async function serveGrpc(
   endpoint: Endpoint,
   { host, port, tls, log = silentLog }: GrpcServerOptions,
 ): Promise<GrpcServer> {
+  // What it would write past the log reaches callers as faults.
+  if (!process.env['GRPC_VERBOSITY']) setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     'grpc.max_receive_message_length': grpcMessageBytesMax,
     'grpc.max_send_message_length': grpcMessageBytesMax,
