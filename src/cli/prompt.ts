@@ -38,20 +38,30 @@ function readLine(input: Input, isRaw: boolean, signal: AbortSignal): Promise<st
   let typed = '';
   const cancel = (): void => reject(new Fault(Code.Canceled, 'Nothing was done: no answer was given'));
   const read = (chunk: Buffer | string): void => {
-    for (const char of typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true })) {
+    const text = typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true });
+    let at = 0;
+    for (const char of text) {
+      at += char.length;
       const isEnd = char === '\n' || char === '\r';
       const isCancel = isRaw && (char === '\u0003' || (char === '\u0004' && typed === ''));
-      if (isEnd) resolve(typed);
-      else if (isCancel) cancel();
-      else typed = isRaw ? edited(typed, char) : typed + char;
-      if (isEnd || isCancel) return;
+      if (isEnd || isCancel) {
+        input.pause();
+        // What follows belongs to the next question.
+        const rest = text.slice(at + (char === '\r' && text[at] === '\n' ? 1 : 0));
+        if (rest !== '') input.unshift(Buffer.from(rest));
+        if (isEnd) resolve(typed);
+        else cancel();
+        return;
+      }
+      typed = isRaw ? edited(typed, char) : typed + char;
       if (typed.length > answerLengthMax) reject(new Fault(Code.InvalidArgument, 'Cannot read the answer: it is too long'));
     }
   };
   const end = (): void => (typed === '' ? cancel() : resolve(typed));
   input.on('data', read).on('end', end).on('error', reject);
   signal.addEventListener('abort', cancel, { once: true });
-  input.resume();
+  if (input.readableEnded || input.destroyed) end();
+  else input.resume();
   return promise.finally(() => {
     input.off('data', read).off('end', end).off('error', reject);
     signal.removeEventListener('abort', cancel);

@@ -58,7 +58,7 @@ function wantedAt(
   at: { current: string; argumentAt: number; pending: Option | undefined; hasDashes: boolean },
 ): Wanted {
   if (at.pending) return valueWanted(at.pending);
-  if (!at.hasDashes && at.current.startsWith('-') && at.current !== '-') {
+  if (!at.hasDashes && at.current.startsWith('-')) {
     return {
       kind: 'candidates',
       candidates: optionsOf(program, command)
