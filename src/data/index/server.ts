@@ -4,7 +4,6 @@ import { Index, NodeEventSchema } from '#gen/cellar/data/v1/index_pb.ts';
 import { implement } from '#kernel/calls/dispatcher.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import { serveStreams } from '#kernel/streams/remote.ts';
-import { openStream } from '#kernel/streams/sql-stream.ts';
 import { keepTrimmed } from '#kernel/streams/trim.ts';
 import { createApplyChanges } from './logic/apply-changes.ts';
 import { createSourcePosition } from './logic/source-position.ts';
@@ -20,7 +19,7 @@ export async function createServer(micro: Micro): Promise<Running> {
   const { database, log, signal } = micro;
   const store = createTreeStore(database);
   await store.prepare(randomBytes(5).toString('hex'));
-  const stream = await openStream({ database, name: 'nodes', now: () => micro.clock.now() });
+  const stream = await micro.openStream('nodes');
   const state = await store.state();
   const naming: Naming = { datasource: micro.instance, tag: state.tag };
   const sourcePosition = createSourcePosition(state.sourcePosition, waitMsMax);

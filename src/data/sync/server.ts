@@ -1,10 +1,8 @@
 import { Index } from '#gen/cellar/data/v1/index_pb.ts';
 import { Sync } from '#gen/cellar/data/v1/sync_pb.ts';
-import { Streams } from '#gen/cellar/kernel/v1/streams_pb.ts';
 import { implement } from '#kernel/calls/dispatcher.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
-import { createRemoteStream } from '#kernel/streams/remote.ts';
 import type { DatasourcePlan } from '../plan.ts';
 import { Keeper } from './logic/keeper.ts';
 import { createFolderWatches } from './processors/folder-watches.ts';
@@ -21,7 +19,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   const { log, signal } = micro;
   const plan = micro.plan as DatasourcePlan;
   const index = micro.client(Index, { service: `cellar.grpc.data.index.${plan.datasource}` });
-  const source = createRemoteStream({ client: micro.client(Streams, { service: plan.objectsService }), name: 'changes' });
+  const source = await micro.followStream(plan.objectsService, 'changes');
   let watchLimit = '';
   const watches = createFolderWatches({
     root: plan.folder,

@@ -1,6 +1,7 @@
 import type { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
-import { alreadyExists, Code, Fault, failedPrecondition } from '#kernel/fault.ts';
+import { alreadyExists, failedPrecondition } from '#kernel/fault.ts';
+import { type ByteRange, rangeSizeBytes } from '#lib/byte-range.ts';
 import type { ObjectInfo, WriteCondition } from '#s3/backend.ts';
 import { copyPath } from '../logic/copy-path.ts';
 import type { FolderBackend } from '../logic/folder-backend.ts';
@@ -18,19 +19,16 @@ export function createObjectsController({ backend, position }: ObjectsParts): Im
   const covered = async (signal: AbortSignal): Promise<{ position: bigint }> => ({ position: BigInt(await position(signal)) });
   return {
     getChangePosition: (_request, call) => covered(call.signal),
-    async *getObject({ bucket, key, firstByte, length }) {
-      const { info, body } = await backend.get(bucket, key, ({ sizeBytes }) => {
-        const [first, count] = [Number(firstByte), Number(length)];
-        if (first === 0 && count === 0) return undefined;
-        if (first >= sizeBytes) {
-          throw new Fault(Code.OutOfRange, `Cannot read ${JSON.stringify(key)} from byte ${first}: it has ${sizeBytes}`, {
-            reason: 'range_unsatisfiable',
-          });
-        }
-        return { first, last: count === 0 ? sizeBytes - 1 : Math.min(sizeBytes, first + count) - 1 };
-      });
+    async *getObject({ bucket, key, firstByte, length, suffixLength }) {
+      const { info, range, body } = await backend.get(bucket, key, ({ sizeBytes }) =>
+        partOf(sizeBytes, Number(firstByte), Number(length), Number(suffixLength)),
+      );
       await using stream = body instanceof Uint8Array ? undefined : body;
-      yield { info: infoMessage(info, 0n) };
+      yield {
+        info: infoMessage(info, 0n),
+        firstByte: BigInt(range?.first ?? 0),
+        length: BigInt(range ? rangeSizeBytes(range) : info.sizeBytes),
+      };
       for await (const chunk of stream ?? [body as Uint8Array]) {
         for (let at = 0; at < chunk.length; at += pieceSizeBytes) yield { data: chunk.subarray(at, at + pieceSizeBytes) };
       }
@@ -63,6 +61,14 @@ export function createObjectsController({ backend, position }: ObjectsParts): Im
       return covered(call.signal);
     },
   };
+}
+
+/** Undefined: everything. A part that lies outside is an empty one, so that the reader still learns what is there. */
+function partOf(sizeBytes: number, firstByte: number, length: number, suffixLength: number): ByteRange | undefined {
+  if (suffixLength > 0) return { first: Math.max(0, sizeBytes - suffixLength), last: sizeBytes - 1 };
+  if (firstByte === 0 && length === 0) return undefined;
+  if (firstByte >= sizeBytes) return { first: 0, last: -1 };
+  return { first: firstByte, last: length === 0 ? sizeBytes - 1 : Math.min(sizeBytes, firstByte + length) - 1 };
 }
 
 function writeCondition(key: string, ifAbsent: boolean, ifEtag: string): WriteCondition {

@@ -1,4 +1,4 @@
-import { type Dir, lstatSync, type Stats } from 'node:fs';
+import { type Dir, lstatSync, type Stats, statSync } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -18,7 +18,8 @@ export type Seen = TreeEntry | 'nothing' | 'unknown';
 export function look(root: string, path: string): Seen {
   if (isPrivate(path)) return 'nothing';
   try {
-    return toEntry(path, lstatSync(join(root, path)));
+    // The folder itself may be given by a link; below it none is followed.
+    return toEntry(path, path === '' ? statSync(root) : lstatSync(join(root, path)));
   } catch (error) {
     return isMissing(error) ? 'nothing' : 'unknown';
   }

@@ -1,0 +1,60 @@
+import { constants } from 'node:fs';
+import { access, realpath, stat } from 'node:fs/promises';
+import { isAbsolute, resolve } from 'node:path';
+import { type Fault, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
+import { planData } from '../../plan.ts';
+
+/**
+ * The folder as it is to be stored: absolute, without links on its way, so that one folder is never served under two names.
+ *
+ * `existing` are the folders served already, by datasource. Read-only folders are fine: they are served for reading.
+ * Errors: `invalid_argument` for a relative path; `failed_precondition` that says why the folder cannot be served.
+ */
+export async function checkFolder(
+  name: string,
+  folder: string,
+  existing: Readonly<Record<string, { readonly folder: string }>>,
+): Promise<string> {
+  if (!isAbsolute(folder)) {
+    throw invalidArgument(`Cannot serve ${JSON.stringify(folder)}: it is not an absolute path`, {
+      reason: 'folder_relative',
+      hint: 'Give the whole path, beginning with a slash.',
+    });
+  }
+  let path: string;
+  try {
+    path = await realpath(resolve(folder));
+    if (!(await stat(path)).isDirectory())
+      throw failedPrecondition(`Cannot serve ${folder}: it is not a folder`, { reason: 'not_a_folder' });
+    await access(path, constants.R_OK | constants.X_OK);
+  } catch (error) {
+    throw folderFault(folder, error);
+  }
+  const problem = planData({ ...existing, [name]: { folder: path } }, {}).problems[name];
+  if (problem) {
+    throw failedPrecondition(`Cannot serve ${folder} as "${name}": ${problem}`, {
+      reason: 'folder_overlaps',
+      hint: 'Choose a folder that lies in no other datasource and has none in it.',
+    });
+  }
+  return path;
+}
+
+function folderFault(folder: string, error: unknown): Fault | unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return failedPrecondition(`Cannot serve ${folder}: there is no such folder`, {
+      reason: 'folder_missing',
+      hint: 'Create it first.',
+      cause: error,
+    });
+  }
+  if (code === 'EACCES' || code === 'EPERM') {
+    return failedPrecondition(`Cannot serve ${folder}: Cellar may not read it`, {
+      reason: 'folder_unreadable',
+      hint: 'Allow the user that runs Cellar to read the folder and to enter it.',
+      cause: error,
+    });
+  }
+  return error;
+}

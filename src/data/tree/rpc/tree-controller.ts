@@ -1,0 +1,271 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { anyPack, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { ListNodesRequest_Order } from '#gen/cellar/data/v1/index_pb.ts';
+import { type Node, Node_Kind, NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
+import type { ObjectInfo, PutObjectRequestSchema } from '#gen/cellar/data/v1/objects_pb.ts';
+import type { Tree, UploadRequest } from '#gen/cellar/data/v1/tree_pb.ts';
+import { ContentInfoSchema } from '#gen/cellar/kernel/v1/content_pb.ts';
+import type { Call } from '#kernel/calls/call.ts';
+import type { Implementation } from '#kernel/calls/dispatcher.ts';
+import { alreadyExists, Code, Fault, invalidArgument } from '#kernel/fault.ts';
+import type { Guard } from '#kernel/guard/guard.ts';
+import type { Log } from '#kernel/log.ts';
+import type { Datasource, Datasources } from '../logic/datasources.ts';
+import { formatPath, type Place, parsePath } from '../logic/path.ts';
+import { nodeAfter, readAt, readFresh } from '../logic/read.ts';
+import { copyAcross } from '../logic/transfer.ts';
+import { watchNodes } from '../logic/watch.ts';
+
+export interface TreeParts {
+  readonly datasources: Datasources;
+  readonly guard: Pick<Guard, 'assertAllowed'>;
+  readonly log: Log;
+}
+
+/** A place with the services behind it. */
+interface Found extends Place {
+  readonly datasource: string;
+  readonly services: Datasource;
+}
+
+/** Content types that senders set when they know nothing better: the name says more. */
+const vagueTypes = new Set(['', 'application/octet-stream', 'application/x-www-form-urlencoded']);
+
+export function createTreeController({ datasources, guard, log }: TreeParts): Implementation<typeof Tree> {
+  /** Finds a place after asking whether the caller may: a stranger does not learn what there is. */
+  async function find(call: Call, path: string, action: 'data:read' | 'data:write'): Promise<Found | undefined> {
+    const place = parsePath(path);
+    if (!place) return undefined;
+    await guard.assertAllowed(call.caller, action, `data/${path}`, call.signal);
+    return { ...place, services: datasources.get(place.datasource) };
+  }
+
+  async function findEntry(call: Call, path: string, action: 'data:read' | 'data:write'): Promise<Found> {
+    const found = await find(call, path, action);
+    if (found && found.path !== '') return found;
+    throw invalidArgument(
+      `Cannot use ${JSON.stringify(path)} here: a datasource as a whole is neither read nor changed this way`,
+      {
+        reason: 'invalid_path',
+        hint: 'Name something in it. Datasources are added and removed by their own commands.',
+      },
+    );
+  }
+
+  async function isReadable(call: Call, path: string): Promise<boolean> {
+    try {
+      await guard.assertAllowed(call.caller, 'data:read', `data/${path}`, call.signal);
+      return true;
+    } catch (error) {
+      if (error instanceof Fault && (error.code === Code.PermissionDenied || error.code === Code.Unauthenticated)) return false;
+      throw error;
+    }
+  }
+
+  async function readableDatasources(call: Call): Promise<string[]> {
+    const { names } = datasources;
+    const readable = await Promise.all(names.map((name) => isReadable(call, name)));
+    return names.filter((_, at) => readable[at]);
+  }
+
+  /** The datasources as nodes; of one that does not answer now only the name. */
+  async function listRoot(call: Call): Promise<{ nodes: Node[]; stale: boolean }> {
+    const reads = await Promise.all(
+      (await readableDatasources(call)).map(async (name) => {
+        try {
+          const { index } = datasources.get(name);
+          return { value: await index.getNode({ path: '' }, { call, timeoutMs: 2000 }), isStale: false };
+        } catch (error) {
+          call.signal.throwIfAborted();
+          log.debug('a datasource does not answer', { datasource: name, error });
+          return { value: folderNode(name), isStale: true };
+        }
+      }),
+    );
+    return { nodes: reads.map(({ value }) => value), stale: reads.some(({ isStale }) => isStale) };
+  }
+
+  const statIn = async (call: Call, { services, path }: Found): Promise<Node> =>
+    (await readFresh(services, call, (minSourcePosition) => services.index.getNode({ path, minSourcePosition }, { call }))).value;
+
+  return {
+    async stat({ path }, call) {
+      const found = await find(call, path, 'data:read');
+      if (found) return statIn(call, found);
+      const { nodes } = await listRoot(call);
+      const sum = (of: (node: Node) => bigint): bigint => nodes.reduce((total, node) => total + of(node), 0n);
+      return { ...folderNode(''), sizeBytes: sum((node) => node.sizeBytes), files: sum((node) => node.files) };
+    },
+
+    async list({ path, pageSize, pageToken, order, descending }, call) {
+      const found = await find(call, path, 'data:read');
+      if (!found) {
+        const root = await listRoot(call);
+        return { nodes: sortRoot(root.nodes, order, descending), stale: root.stale };
+      }
+      const { value, isStale } = await readFresh(found.services, call, (minSourcePosition) =>
+        found.services.index.listNodes({ path: found.path, pageSize, pageToken, order, descending, minSourcePosition }, { call }),
+      );
+      return { nodes: value.nodes, nextPageToken: value.nextPageToken, stale: isStale };
+    },
+
+    async makeFolder({ path }, call) {
+      const { services, datasource, path: key } = await findEntry(call, path, 'data:write');
+      const { position } = await asExisting(path, services.objects.makeFolder({ bucket: datasource, key }, { call }));
+      return nodeAfter(services, call, key, position, () => folderNode(path));
+    },
+
+    async upload(requests, call) {
+      const iterator = requests[Symbol.asyncIterator]();
+      try {
+        const first = await iterator.next();
+        if (first.done) throw invalidArgument('Cannot upload: nothing came, not even a path', { reason: 'path_missing' });
+        const { path } = first.value;
+        const { services, datasource, path: key } = await findEntry(call, path, 'data:write');
+        const info = await services.objects.putObject(putRequests(datasource, key, first.value, iterator), { call });
+        return await nodeAfter(services, call, key, info.position, () => fileNode(path, info));
+      } finally {
+        await iterator.return?.();
+      }
+    },
+
+    async *download({ path, firstByte, length, suffixLength }, call) {
+      const { services, datasource, path: key } = await findEntry(call, path, 'data:read');
+      for await (const piece of services.objects.getObject(
+        { bucket: datasource, key, firstByte, length, suffixLength },
+        { call },
+      )) {
+        const { info, data } = piece;
+        if (!info) {
+          yield { data };
+          continue;
+        }
+        const { sizeBytes, etag, modifyTimeNs, contentType } = info;
+        const content = create(ContentInfoSchema, {
+          ...{ sizeBytes, etag, modifyTime: timestampFromMs(Number(modifyTimeNs / 1_000_000n)) },
+          ...{ firstByte: piece.firstByte, length: piece.length },
+        });
+        yield { contentType, data, extensions: [anyPack(ContentInfoSchema, content)] };
+      }
+    },
+
+    async move({ path, target, overwrite }, call) {
+      const from = await findEntry(call, path, 'data:write');
+      await guard.assertAllowed(call.caller, 'data:read', `data/${path}`, call.signal);
+      const to = await findEntry(call, target, 'data:write');
+      if (from.datasource === to.datasource) {
+        const request = { bucket: from.datasource, key: from.path, newKey: to.path, overwrite };
+        const { position } = await from.services.objects.movePath(request, { call });
+        return nodeAfter(to.services, call, to.path, position, () => create(NodeSchema, { path: target, name: nameOf(target) }));
+      }
+      const node = await copyBetween(call, from, to, overwrite);
+      // Only after all of it is there and durable.
+      await from.services.objects.deletePath({ bucket: from.datasource, key: from.path, recursive: true }, { call });
+      return node;
+    },
+
+    async copy({ path, target, overwrite }, call) {
+      const from = await findEntry(call, path, 'data:read');
+      const to = await findEntry(call, target, 'data:write');
+      if (from.datasource !== to.datasource) return copyBetween(call, from, to, overwrite);
+      const request = { bucket: from.datasource, key: from.path, newKey: to.path, overwrite };
+      const { position } = await from.services.objects.copyPath(request, { call });
+      return nodeAfter(to.services, call, to.path, position, () => create(NodeSchema, { path: target, name: nameOf(target) }));
+    },
+
+    async delete({ path, recursive }, call) {
+      const { services, datasource, path: key } = await findEntry(call, path, 'data:write');
+      const { position } = await services.objects.deletePath({ bucket: datasource, key, recursive }, { call });
+      // The next listing waits anyway; this is for those who ask the index itself.
+      await readAt(call, position, (minSourcePosition) =>
+        services.index.getNode({ path: '', minSourcePosition }, { call }),
+      ).catch((error: unknown) => log.debug('the index could not be asked after a deletion', { error }));
+      return {};
+    },
+
+    async *watch({ path }, call) {
+      const found = await find(call, path, 'data:read');
+      for await (const event of watchNodes({ datasources, only: found?.datasource, signal: call.signal, log })) {
+        const touched = [event.node?.path ?? '', event.oldPath].filter((at) => at !== '' && isWithin(at, path));
+        const readable = await Promise.all(touched.map((at) => isReadable(call, at)));
+        if (touched.length > 0 && readable.every(Boolean)) yield { event };
+      }
+    },
+  };
+
+  async function copyBetween(call: Call, from: Found, to: Found, isOverwriting: boolean): Promise<Node> {
+    // Content is read by what the index knows of it, so the index has to know what was written before.
+    await statIn(call, from);
+    const position = await copyAcross(
+      call,
+      { datasource: from.services, path: from.path },
+      { datasource: to.services, path: to.path },
+      isOverwriting,
+    );
+    return nodeAfter(to.services, call, to.path, position, () =>
+      create(NodeSchema, { path: formatPath(to), name: nameOf(to.path) }),
+    );
+  }
+}
+
+async function* putRequests(
+  bucket: string,
+  key: string,
+  first: UploadRequest,
+  rest: AsyncIterator<UploadRequest>,
+): AsyncGenerator<MessageInitShape<typeof PutObjectRequestSchema>> {
+  const { content, ifAbsent, sizeBytes } = first;
+  const contentType = content && !vagueTypes.has(content.contentType.toLowerCase()) ? content.contentType : '';
+  yield { target: { bucket, key, contentType, ifAbsent, ...(sizeBytes === undefined ? {} : { sizeBytes }) } };
+  if (content && content.data.length > 0) yield { data: content.data };
+  for (let next = await rest.next(); !next.done; next = await rest.next()) {
+    const data = next.value.content?.data;
+    if (data && data.length > 0) yield { data };
+  }
+}
+
+/** A file in the place of a folder to be made is `already_exists`, as the contract says. */
+async function asExisting<T>(path: string, made: Promise<T>): Promise<T> {
+  try {
+    return await made;
+  } catch (error) {
+    if (error instanceof Fault && error.reason === 'key_conflict') {
+      throw alreadyExists(`Cannot make folder ${JSON.stringify(path)}: there is a file of that name, or on the way to it`, {
+        reason: 'file_exists',
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+function folderNode(path: string): Node {
+  return create(NodeSchema, { path, name: nameOf(path), kind: Node_Kind.FOLDER });
+}
+
+function fileNode(path: string, { sizeBytes, etag, contentType, modifyTimeNs }: ObjectInfo): Node {
+  return create(NodeSchema, {
+    ...{ path, name: nameOf(path), kind: Node_Kind.FILE, sizeBytes, etag, contentType },
+    modifyTime: timestampFromMs(Number(modifyTimeNs / 1_000_000n)),
+  });
+}
+
+/** There are few datasources, so they are sorted here and are one page. */
+function sortRoot(nodes: readonly Node[], order: ListNodesRequest_Order, isDescending: boolean): Node[] {
+  const time = ({ modifyTime }: Node): number => Number(modifyTime?.seconds ?? 0n);
+  const compare = (a: Node, b: Node): number => {
+    if (order === ListNodesRequest_Order.SIZE && a.sizeBytes !== b.sizeBytes) return a.sizeBytes < b.sizeBytes ? -1 : 1;
+    if (order === ListNodesRequest_Order.TIME && time(a) !== time(b)) return time(a) - time(b);
+    return a.name < b.name ? -1 : 1;
+  };
+  const sorted = nodes.toSorted(compare);
+  return isDescending ? sorted.reverse() : sorted;
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return folder === '' || path === folder || path.startsWith(`${folder}/`);
+}
