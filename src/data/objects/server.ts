@@ -3,7 +3,6 @@ import { implement } from '#kernel/calls/dispatcher.ts';
 import { createGuard, type Guard } from '#kernel/guard/guard.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import { serveStreams } from '#kernel/streams/remote.ts';
-import { openStream } from '#kernel/streams/sql-stream.ts';
 import { keepTrimmed } from '#kernel/streams/trim.ts';
 import { createS3Handler } from '#s3/handler.ts';
 import type { ObjectsPlan } from '../plan.ts';
@@ -23,7 +22,7 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
   const { database, log, signal } = micro;
   const plan = micro.plan as ObjectsPlan;
   const guard = parts.guard ?? createGuard(micro);
-  const stream = await openStream({ database, name: 'changes', now: () => micro.clock.now() });
+  const stream = await micro.openStream('changes');
   const backend = createFolderBackend({
     parent: plan.parent,
     folders: plan.buckets,

@@ -3,6 +3,7 @@ import { Endpoint } from '../calls/endpoint.ts';
 import { openDatabase } from '../database/open.ts';
 import type { Log } from '../log.ts';
 import type { ProcessMetrics } from '../metrics.ts';
+import { createEngines } from '../services/engines.ts';
 import type { Surroundings } from '../services/launcher.ts';
 import type { Registry } from '../services/registry.ts';
 import type { ServiceDefinition } from '../services/service.ts';
@@ -46,6 +47,12 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
   // Most processes never see raw HTTP, and Node's part for it is large.
   const forwarding = lazy(async () => (await import('./http.ts')).createForward(registry, http));
   let closeHttp: (() => Promise<void>) | undefined;
+  const engines = createEngines({
+    streamsUrl: (settingValue(settings(), 'streams.url') as Secret).reveal(),
+    leasesUrl: (settingValue(settings(), 'leases.url') as Secret).reveal(),
+    openDatabase: async () => openDatabase({ url: databaseUrl(home, settings(), 'cellar.shared'), name: 'cellar.shared', log }),
+    log,
+  });
   const surroundings: Surroundings = {
     home,
     machine: options.machine,
@@ -58,6 +65,7 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
     http,
     forward: async (service, request, response) => (await forwarding.get()).forward(service, request, response),
     settings: (definition) => viewOf(definition, settings),
+    engines,
     openDatabase: async (service) => openDatabase({ url: databaseUrl(home, settings(), service), name: service, log }),
     address: { kind: 'local', path },
     restarts: options.restarts,
@@ -76,6 +84,7 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
       await closeHttp?.();
       (await forwarding.made())?.close();
       await channels.close();
+      await engines.close();
       await audit.close();
     },
   };

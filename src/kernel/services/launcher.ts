@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
+import { Streams } from '#gen/cellar/kernel/v1/streams_pb.ts';
 import { answersMigrations, KeptAnswers } from '../calls/answers.ts';
 import { serviceCaller } from '../calls/caller.ts';
 import { createClient } from '../calls/client.ts';
@@ -10,6 +11,7 @@ import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrations.ts';
 import type { Log } from '../log.ts';
 import type { SettingsSpec } from '../settings/setting.ts';
+import type { Engines } from './engines.ts';
 import { type Address, type Channels, type Registry, routeTo, ServiceState } from './registry.ts';
 import {
   type Clock,
@@ -39,6 +41,7 @@ export interface Surroundings {
   readonly forward: Micro['forward'];
   /** Values of a service's section, checked and frozen. */
   readonly settings: (definition: ServiceDefinition<SettingsSpec>) => unknown;
+  readonly engines: Engines;
   /** Opens the service's own database. */
   readonly openDatabase: (service: string) => Promise<Database>;
   /** How other processes reach this one; `direct` when nothing listens. */
@@ -156,6 +159,10 @@ async function createMicro(
   const folder = join(surroundings.home, 'services', name);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const self = serviceCaller(name);
+  const own = (): Database => {
+    if (!database) throw new Error(`${name} declares no migrations, so it has no database`);
+    return database;
+  };
   return {
     name,
     instance: instance.instance,
@@ -166,9 +173,24 @@ async function createMicro(
     log,
     clock: surroundings.clock,
     get database(): Database {
-      if (!database) throw new Error(`${name} declares no migrations, so it has no database`);
-      return database;
+      return own();
     },
+    openStream: async (stream) => {
+      const { openStream } = await import('../streams/sql-stream.ts');
+      const opened = await openStream({ database: own(), name: stream, now: () => surroundings.clock.now() });
+      surroundings.engines.publish(`${name}/${stream}`, opened, signal);
+      return opened;
+    },
+    followStream: async (service, stream) => {
+      const { createRemoteStream } = await import('../streams/remote.ts');
+      const client = createClient(Streams, {
+        route: routeTo(surroundings.registry, surroundings.channels, Streams.typeName, service),
+        caller: self,
+        via: name,
+      });
+      return surroundings.engines.follow(`${service}/${stream}`, createRemoteStream({ client, name: stream }));
+    },
+    leases: () => surroundings.engines.leases(),
     registry: surroundings.registry,
     metrics: surroundings.metrics,
     client: (desc, request = {}) =>

@@ -4,8 +4,10 @@ import type { Client, RetryOptions } from '../calls/client.ts';
 import type { Binding } from '../calls/dispatcher.ts';
 import type { Database } from '../database/database.ts';
 import type { Migration } from '../database/migrations.ts';
+import type { Leases } from '../leases/leases.ts';
 import type { Log } from '../log.ts';
 import type { SettingsOf, SettingsSpec } from '../settings/setting.ts';
+import type { Stream, StreamSource } from '../streams/streams.ts';
 import type { Registry } from './registry.ts';
 
 /**
@@ -86,6 +88,12 @@ export interface Micro<S = unknown> {
   readonly clock: Clock;
   /** Its own tables, migrated. Errors: a plain `Error` when the definition has no migrations. */
   readonly database: Database;
+  /** A stream in its own database, also offered through Redis when that is configured. Serve it with `serveStreams`. */
+  openStream(name: string): Promise<Stream>;
+  /** A stream of another service; through Redis when that is configured, else from the service. */
+  followStream(service: string, name: string): Promise<StreamSource>;
+  /** Names that one holder has at a time, among all machines. */
+  leases(): Promise<Leases>;
   readonly registry: Registry;
   readonly metrics: Metrics;
   /** A client that calls as this service, or for the caller of the call handed to it. */

@@ -8,7 +8,8 @@ import { createDirectChannel } from '../calls/direct.ts';
 import { Endpoint } from '../calls/endpoint.ts';
 import { openDatabase } from '../database/open.ts';
 import { type Log, silentLog } from '../log.ts';
-import { type Surroundings, startInstances, stopInstances } from '../services/launcher.ts';
+import { createEngines } from '../services/engines.ts';
+import { type Started, type Surroundings, startInstances, stopInstances } from '../services/launcher.ts';
 import { type Channels, Registry, routeTo } from '../services/registry.ts';
 import type { Metrics, ServiceInstance } from '../services/service.ts';
 import { type SettingsSpec, settingsOf } from '../settings/setting.ts';
@@ -20,6 +21,8 @@ export interface TestPlatformOptions {
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Database URL; default SQLite files in the platform's folder. */
   readonly databaseUrl?: string;
+  /** Streams and leases over Redis; default: the database. */
+  readonly redisUrl?: string;
   /** Default: a new temporary folder, removed at the end. */
   readonly home?: string;
 }
@@ -28,6 +31,8 @@ export interface TestPlatformOptions {
 export interface TestPlatform extends AsyncDisposable {
   readonly home: string;
   readonly surroundings: Surroundings;
+  /** In the order in which they were started. */
+  readonly started: readonly Started[];
   /** A client that calls as `caller`; `service` names an instance. */
   client<D extends DescService>(desc: D, caller: Caller, service?: string): Client<D>;
   stop(): Promise<void>;
@@ -44,6 +49,13 @@ export async function startTestPlatform(
   const direct = createDirectChannel(endpoint);
   const channels: Channels = { to: () => direct, close: async () => undefined };
   const http: Surroundings['http'] = new Map();
+  const url = options.databaseUrl ?? `sqlite:${home}/`;
+  const engines = createEngines({
+    streamsUrl: options.redisUrl ?? '',
+    leasesUrl: options.redisUrl ?? '',
+    openDatabase: async () => openDatabase({ url, name: 'cellar.shared', log }),
+    log,
+  });
   const surroundings: Surroundings = {
     home,
     machine: 'test',
@@ -58,7 +70,8 @@ export async function startTestPlatform(
       await http.get(service)?.(request, response);
     },
     settings: (definition) => settingsOf(definition.settings as SettingsSpec, options.settings?.[definition.name] ?? {}),
-    openDatabase: async (service) => openDatabase({ url: options.databaseUrl ?? `sqlite:${home}/`, name: service, log }),
+    engines,
+    openDatabase: async (service) => openDatabase({ url, name: service, log }),
     address: { kind: 'direct' },
   };
   const started = await startInstances(instances, surroundings);
@@ -67,11 +80,13 @@ export async function startTestPlatform(
     if (isStopped) return;
     isStopped = true;
     await stopInstances(started, AbortSignal.timeout(10_000));
+    await engines.close();
     if (!options.home) await rm(home, { recursive: true, force: true });
   };
   return {
     home,
     surroundings,
+    started,
     client: (desc, caller, service) => createClient(desc, { route: routeTo(registry, channels, desc.typeName, service), caller }),
     stop,
     [Symbol.asyncDispose]: stop,
