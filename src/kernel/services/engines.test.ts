@@ -89,5 +89,7 @@ test('a lease is held by one service at a time', async () => {
   assert.ok(held);
   assert.equal(await leases.tryAcquire('only one', { holder: 'b', ttlMs: 5000 }), undefined);
   await held.release();
-  assert.ok(await leases.tryAcquire('only one', { holder: 'b', ttlMs: 5000 }));
+  const next = await leases.tryAcquire('only one', { holder: 'b', ttlMs: 5000 });
+  assert.ok(next && next.epoch > held.epoch);
+  await next.release();
 });
