@@ -8,7 +8,7 @@ import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
 import { type Caller, hasScope } from '../calls/caller.ts';
 import { Code, Fault, permissionDenied, unauthenticated } from '../fault.ts';
 import type { Micro } from '../services/service.ts';
-import { WatchedCache } from './watched-cache.ts';
+import { type Loaded, WatchedCache } from './watched-cache.ts';
 
 /** Who is it, and may they? For the edges, and for services that hold what policies speak of. */
 export interface Guard {
@@ -40,7 +40,8 @@ export interface GuardOptions {
 
 interface Decision {
   readonly isAllowed: boolean;
-  readonly explanation: string;
+  /** Those that decided. */
+  readonly policies: readonly string[];
 }
 
 const graceMsDefault = 10_000;
@@ -48,7 +49,9 @@ const graceMsDefault = 10_000;
 const callerTtlMs = 60_000;
 const decisionTtlMs = 10 * 60_000;
 const callersMax = 10_000;
-const decisionsMax = 50_000;
+const decisionsMax = 20_000;
+/** Longer questions, about very long paths, are asked anew each time, so that they cannot fill the memory. */
+const keyLengthMax = 512;
 /** One question to identity. Unit: milliseconds. */
 const timeoutMs = 5000;
 
@@ -85,14 +88,13 @@ export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'sig
     },
   });
 
-  const decide = (caller: Caller, action: string, resource: string): Promise<Decision> => {
+  const decide = async (caller: Caller, action: string, resource: string): Promise<Decision> => {
     const key = `${caller.id}\n${caller.name}\n${caller.roles.join()}\n${action}\n${resource}`;
-    const known = verdicts.peek(key);
-    if (known) return Promise.resolve(known);
-    return verdicts.get(key, async () => {
-      const { allowed, explanation } = await decisions.decide({ caller: toMessage(caller), action, resource }, { timeoutMs });
-      return { value: { isAllowed: allowed, explanation } };
-    });
+    const ask = async (): Promise<Loaded<Decision>> => {
+      const { allowed, policies } = await decisions.decide({ caller: toMessage(caller), action, resource }, { timeoutMs });
+      return { value: { isAllowed: allowed, policies } };
+    };
+    return key.length > keyLengthMax ? (await ask()).value : verdicts.get(key, ask);
   };
 
   return {
@@ -130,12 +132,13 @@ export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'sig
           hint: `Use a token with the scope "${action}".`,
         });
       }
-      const { isAllowed, explanation } = await decide(caller, action, resource);
+      const { isAllowed, policies } = await decide(caller, action, resource);
       if (isAllowed) return;
       if (caller.id === '') {
         throw unauthenticated(`Cannot ${action} on ${resource} without credentials`, { hint: 'Sign in, or send a token.' });
       }
-      throw permissionDenied(`${caller.name} may not ${action} on ${resource}. ${explanation}`, {
+      const why = policies.length > 0 ? `policy "${policies.join('", "')}" forbids it` : 'no policy allows it';
+      throw permissionDenied(`${caller.name} may not ${action} on ${resource}: ${why}`, {
         reason: 'policy_denied',
         hint: 'An administrator can allow it with a policy.',
       });

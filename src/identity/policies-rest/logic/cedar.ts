@@ -7,6 +7,8 @@ import type { Question } from './question.ts';
 
 /** Decisions kept of one set. */
 const cacheMax = 10_000;
+/** Longer questions, about very long paths, are not kept, so that they cannot fill the memory. */
+const keyLengthMax = 1024;
 
 /** What policies may speak of. Actions are an open set: those of the text itself are added. */
 const entities = `
@@ -76,7 +78,7 @@ export function compileCedar(policies: readonly Pick<Policy, 'id' | 'text'>[]): 
     const known = cache.get(key);
     if (known) return known;
     const verdict = verdictOf(cedar.statefulIsAuthorized({ ...toCall(question), preparsedPolicySetId }), forbids);
-    cache.set(key, verdict);
+    if (key.length <= keyLengthMax) cache.set(key, verdict);
     return verdict;
   };
   names.register(decide, preparsedPolicySetId);

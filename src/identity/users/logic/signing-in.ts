@@ -37,6 +37,8 @@ export interface SigningInParts {
 }
 
 const sessionsMax = 100;
+/** Ended sessions are refused at once; their rows are removed now and then. Unit: milliseconds. */
+const cleanUpMs = 60 * 60 * 1000;
 
 export function createSigningIn(parts: SigningInParts): SigningIn {
   const { store, passwords, limit, lastUse, now, sessionIdleMs, sessionMs } = parts;
@@ -44,6 +46,12 @@ export function createSigningIn(parts: SigningInParts): SigningIn {
     if (credential.kind === 'token') return credential.expireTimeMs;
     const usedMs = Math.max(credential.lastUseTimeMs, lastUse.get(credential.id));
     return Math.min(credential.expireTimeMs ?? Number.POSITIVE_INFINITY, usedMs + sessionIdleMs);
+  };
+  let cleanedUpMs = 0;
+  const cleanUp = async (nowMs: number): Promise<void> => {
+    if (nowMs - cleanedUpMs < cleanUpMs) return;
+    cleanedUpMs = nowMs;
+    await store.deleteEndedSessions(nowMs, nowMs - sessionIdleMs);
   };
   return {
     async login({ name: typed, password, origin }, signal) {
@@ -72,7 +80,7 @@ export function createSigningIn(parts: SigningInParts): SigningIn {
         password: user.password,
       });
       if (isOutdated) await store.rehashPassword(user.id, user.password, await passwords.hash(password, signal));
-      await store.deleteEndedSessions(nowMs, nowMs - sessionIdleMs);
+      await cleanUp(nowMs);
       return { token, user, expireTimeMs };
     },
     async logout(caller) {
