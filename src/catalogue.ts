@@ -9,6 +9,9 @@ export const catalogue: Catalogue = {
     'cellar.grpc.data.objects': async () => (await import('#data/objects/main.ts')).objects,
     'cellar.grpc.data.index': async () => (await import('#data/index/main.ts')).index,
     'cellar.grpc.data.sync': async () => (await import('#data/sync/main.ts')).sync,
+    'cellar.grpc.datasources': async () => (await import('#data/datasources/main.ts')).datasources,
+    'cellar.rest.tree': async () => (await import('#data/tree/main.ts')).tree,
+    'cellar.gateway.web': async () => (await import('#gateways/web/main.ts')).webGateway,
   },
   plan: async (datasources, known) => (await import('#data/plan.ts')).planData(datasources, known),
 };

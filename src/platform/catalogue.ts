@@ -1,5 +1,13 @@
-import type { DataPlan } from '#data/plan.ts';
 import type { ServiceDefinition } from '#kernel/services/service.ts';
+
+/** Which instances serve the datasources. */
+export interface Plan {
+  readonly instances: readonly { readonly service: string; readonly instance: string; readonly plan: unknown }[];
+  /** To be kept for the next plan: which parent folder belongs to which objects service. */
+  readonly parents: Readonly<Record<string, string>>;
+  /** What cannot be served and why, by datasource. */
+  readonly problems: Readonly<Record<string, string>>;
+}
 
 /** All services an installation may run, and how its datasources become instances of them. */
 export interface Catalogue {
@@ -8,7 +16,7 @@ export interface Catalogue {
   readonly plan: (
     datasources: Readonly<Record<string, { readonly folder: string }>>,
     known: Readonly<Record<string, string>>,
-  ) => Promise<DataPlan>;
+  ) => Promise<Plan>;
 }
 
 /** Loads every definition. */

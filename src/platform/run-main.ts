@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { openDatabase } from '#kernel/database/open.ts';
-import { Fault, failedPrecondition, notFound } from '#kernel/fault.ts';
+import { Code, Fault, failedPrecondition, notFound } from '#kernel/fault.ts';
 import { openLiveConfig } from '#kernel/live-config/live-config.ts';
 import { createLog, type LogLevel } from '#kernel/log.ts';
 import { addProcessMetrics, ProcessMetrics } from '#kernel/metrics.ts';
@@ -225,7 +225,7 @@ async function start(
       } catch (error) {
         // A datasource's own trouble is its own; anything else stops the start.
         if (!instance.definition.hasInstances) {
-          failure.abort(error);
+          failure.abort(startFault(instance, error));
           throw error;
         }
         failed(instance, error);
@@ -340,13 +340,13 @@ async function start(
       await startHere(here.instance);
       return;
     }
-    const before = registry.get(name)?.restarts ?? 0;
+    const before = registry.get(name)?.pid;
     if (!supervisor?.restart(name, 'its restart was asked for'))
       throw notFound(`Cannot restart "${name}": it has no process of its own`);
     await until(registry, callSignal, () => {
       const now = registry.get(name);
       if (now?.state === ServiceState.Backoff) throw failedPrecondition(`${name} does not start: ${now.reason}`);
-      return now?.state === ServiceState.Ready && now.restarts > before;
+      return now?.state === ServiceState.Ready && now.pid !== before;
     });
   }
 
@@ -375,6 +375,14 @@ async function start(
     for (const instance of here) announce(instance, ServiceState.Starting, '');
     await Promise.all(here.map((instance) => startHere(instance).catch((error: unknown) => failed(instance, error))));
   }
+}
+
+/** What went wrong in a service of the main process, with its name: the start ends with it. */
+function startFault(instance: ServiceInstance, error: unknown): Fault {
+  const { code, message, hint, reason, violations, cause } = Fault.from(error);
+  const why = code === Code.Internal && cause instanceof Error ? cause.message : message;
+  const text = why.startsWith('Cannot start') ? why : `Cannot start ${instanceName(instance)}: ${why}`;
+  return new Fault(code, text, { reason, violations, cause: cause ?? error, ...(hint ? { hint } : {}) });
 }
 
 /** Resolves when nothing is starting any more that has not failed yet. */

@@ -7,7 +7,7 @@ export type Need = Pick<ServiceDefinition, 'name' | 'hasInstances'>;
 
 /** What a service needs, among those there are. */
 export function needsOf({ needs }: ServiceDefinition, definitions: readonly ServiceDefinition[]): Need[] {
-  return needs.flatMap((name) => definitions.filter((candidate) => candidate.name === name));
+  return definitions.filter(({ name }) => needs.includes(name)).map(({ name, hasInstances = false }) => ({ name, hasInstances }));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { Log } from '../log.ts';
 
 /**
@@ -23,6 +24,8 @@ export async function killLeftovers(path: string, log: Log): Promise<void> {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
+    // Its sockets and databases are free when it has gone, which is a matter of moments.
+    for (let tries = 0; tries < 200 && processStart(pid) === start; tries++) await setTimeout(10);
   }
   rmSync(path, { force: true });
 }
@@ -33,11 +36,12 @@ export function rememberProcesses(path: string, pids: readonly number[]): void {
   else writeFileSync(path, JSON.stringify(pids.map((pid) => ({ pid, start: processStart(pid) }))), { mode: 0o600 });
 }
 
-/** Start time of a process in the kernel's ticks; empty when there is none, or no `/proc` to ask. Source: proc(5), `stat` field 22. */
+/** Start time of a process in the kernel's ticks; empty when there is none (or it is dead and not yet buried), or no `/proc` to ask. Source: proc(5), `stat` field 22. */
 function processStart(pid: number): string {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? '' : (fields[19] ?? '');
   } catch {
     return '';
   }
