@@ -84,6 +84,16 @@ export function conformanceSuite(transport: Transport): void {
       assert.deepEqual((await client.echo({ data })).data, data);
     });
 
+    test('a message larger than 16 MiB is a clear fault, and calls go on', async (t) => {
+      if (!transport.startPeer) return t.skip('direct calls carry references, of any size');
+      const { client } = await start(t);
+      const data = new Uint8Array(17 * 1024 * 1024);
+      assert.deepEqual(codeAndReason(await faultOf(client.echo({ data }))), [Code.ResourceExhausted, 'message_too_large']);
+      const answers = all(client.count({ count: 1, size: data.length }));
+      assert.deepEqual(codeAndReason(await faultOf(answers)), [Code.ResourceExhausted, 'message_too_large']);
+      assert.equal((await client.echo({ number: 1n })).number, 1n);
+    });
+
     test('64 calls at once all get their own answer', async (t) => {
       const { client } = await start(t);
       const numbers = Array.from({ length: 64 }, (_, index) => BigInt(index));

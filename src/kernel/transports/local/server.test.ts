@@ -4,15 +4,19 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Conformance } from '#gen/cellar/testing/v1/conformance_pb.ts';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { Conformance, PacketSchema } from '#gen/cellar/testing/v1/conformance_pb.ts';
 import { serviceCaller } from '../../calls/caller.ts';
 import { createClient } from '../../calls/client.ts';
+import { readContract } from '../../calls/contract.ts';
 import { Endpoint } from '../../calls/endpoint.ts';
+import { Trace } from '../../calls/trace.ts';
 import { Code, Fault } from '../../fault.ts';
 import { createLog, type Log } from '../../log.ts';
 import { temporaryFolder, until } from '../../testing/engines.ts';
 import { addConformance, conformanceService, type Seen } from '../testing/conformance-service.ts';
 import { startPeer } from '../testing/start-peer.ts';
+import { HeadWriter } from './call-head.ts';
 import { createLocalChannel, type LocalChannelOptions } from './channel.ts';
 import { FrameReader, FrameType, FrameWriter, greeting } from './frames.ts';
 import type { LocalLimits } from './limits.ts';
@@ -177,6 +181,44 @@ test('calls and streams of one connection are limited', async (t) => {
   end.abort();
   assert.deepEqual(await Promise.all(waiting), ['ended', 'ended']);
   await until(async () => (await client.echo({ number: 1n }).catch(() => undefined))?.number === 1n);
+});
+
+test('a client that does not read its answers is not read from any more', async (t) => {
+  const { path } = await start(t, { outboundBytesMax: 1024 * 1024 });
+  const socket = connect(path).pause();
+  t.after(() => socket.destroy());
+  socket.on('error', () => undefined);
+  const writer = new FrameWriter((chunks) => {
+    for (const chunk of chunks) socket.write(chunk);
+  });
+  socket.write(greeting(16 * 1024 * 1024));
+  const heads = new HeadWriter(writer);
+  const { methods } = readContract(Conformance);
+  const [echo] = methods;
+  assert.ok(echo);
+  const request = toBinary(PacketSchema, create(PacketSchema, { data: new Uint8Array(256 * 1024) }));
+  const outgoing = {
+    caller: serviceCaller('cellar.grpc.testing.client'),
+    timeoutMs: undefined,
+    signal: undefined,
+    trace: new Trace(),
+    idempotencyKey: '',
+    service: conformanceService,
+  };
+  for (let id = 1; id <= 200; id++) heads.call(id, echo, outgoing, request);
+  writer.flush();
+  let before = -1;
+  await until(async () => {
+    if (before === socket.writableLength) return true;
+    before = socket.writableLength;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return false;
+  });
+  // Most of the 50 MiB was never taken.
+  assert.ok(socket.writableLength > 40 * 1024 * 1024, `${socket.writableLength} bytes were left`);
+  // It goes on when the client reads.
+  socket.resume();
+  await until(() => socket.writableLength === 0);
 });
 
 test('a client leaves a peer that does not answer any more', { timeout: 20_000 }, async (t) => {
