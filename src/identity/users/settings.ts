@@ -1,5 +1,8 @@
 import { integer } from '#kernel/settings/setting.ts';
 
+/** Blocks of up to 32 MiB the C library keeps for later once they were freed, on every thread: over 100 MB that no idle process should hold. */
+const memoryKibMin = 36_864;
+
 export const settings = {
   sessionIdleMinutes: integer({
     default: 24 * 60,
@@ -18,8 +21,8 @@ export const settings = {
     needsRestart: true,
   }),
   passwordMemoryKib: integer({
-    default: 19_456,
-    min: 8192,
+    default: 47_104,
+    min: memoryKibMin,
     max: 1_048_576,
     unit: 'KiB',
     meaning:
@@ -27,7 +30,7 @@ export const settings = {
     needsRestart: true,
   }),
   passwordPasses: integer({
-    default: 2,
+    default: 1,
     min: 1,
     max: 20,
     meaning: 'Passes over that memory (argon2id).',

@@ -7,7 +7,7 @@ export interface PasswordHash {
   readonly hash: Uint8Array;
 }
 
-/** Writes `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`. Source: PHC string format. */
+/** Writes `$argon2id$v=19$m=47104,t=1,p=1$<salt>$<hash>`. Source: PHC string format. */
 export function formatPhc({ memoryKib, passes, parallelism, salt, hash }: PasswordHash): string {
   return `$argon2id$v=19$m=${memoryKib},t=${passes},p=${parallelism}$${base64(salt)}$${base64(hash)}`;
 }
