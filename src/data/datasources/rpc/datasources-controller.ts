@@ -8,7 +8,7 @@ import type { Implementation } from '#kernel/calls/dispatcher.ts';
 import { alreadyExists, notFound } from '#kernel/fault.ts';
 import { ServiceState } from '#kernel/services/registry.ts';
 import type { Micro } from '#kernel/services/service.ts';
-import type { DatasourcePlan } from '../../plan.ts';
+import type { DatasourcePlan, ObjectsPlan } from '../../plan.ts';
 import { checkFolder } from '../logic/check-folder.ts';
 
 const indexService = 'cellar.grpc.data.index.';
@@ -62,9 +62,13 @@ export function createDatasourcesController(
   /** Resolves when all services of a datasource are ready, or when patience ends: they go on starting. */
   function started(name: string, call: Call): Promise<void> {
     const isReady = (): boolean => {
-      const own = registry.get(indexService + name);
-      const services = [indexService + name, syncService + name, (own?.plan as DatasourcePlan | undefined)?.objectsService ?? ''];
-      return services.every((service) => registry.get(service)?.state === ServiceState.Ready);
+      const plan = registry.get(indexService + name)?.plan as DatasourcePlan | undefined;
+      if (!plan) return false;
+      const objects = registry.get(plan.objectsService);
+      // One that serves other folders already has to start anew with this one among them.
+      const hasBucket = (objects?.plan as ObjectsPlan | undefined)?.buckets.some(({ bucket }) => bucket === name) ?? false;
+      const services = [objects, registry.get(indexService + name), registry.get(syncService + name)];
+      return hasBucket && services.every((service) => service?.state === ServiceState.Ready);
     };
     return waitFor(registry, isReady, AbortSignal.any([call.signal, AbortSignal.timeout(startMsMax)]));
   }
