@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { firstLogin } from '#identity/users/first-login.ts';
 import { Code, Fault, unavailable } from '#kernel/fault.ts';
 import { readServerInfo, type ServerInfo } from '#kernel/process/lock.ts';
 import { homePaths } from '#kernel/process/paths.ts';
@@ -121,13 +122,23 @@ async function announce(
   tookMs: number,
   notReady: readonly { readonly service: string; readonly reason: string }[],
 ): Promise<void> {
-  const { firstLogin } = homePaths(home);
-  output.result({ url, home, pid: (await readServerInfo(home))?.pid, startMs: tookMs, notReady }, () =>
-    [
-      `Cellar is ${notReady.length === 0 ? 'ready' : 'running'}${url ? ` at ${output.style.bold(url)}` : ''} (started in ${formatDuration(tookMs)}, home ${home})`,
-      ...notReady.map(({ service, reason }) => `${output.style.yellow('not ready:')} ${service}: ${reason}`),
-      ...(existsSync(firstLogin) ? [`First login: see ${firstLogin}`] : []),
-    ].join('\n'),
+  // A quiet start shows nothing; the first one that is not shows the password.
+  const login = output.isQuiet ? undefined : await firstLogin(home);
+  const { firstLogin: file } = homePaths(home);
+  output.result(
+    { url, home, pid: (await readServerInfo(home))?.pid, startMs: tookMs, notReady, ...(login ? { firstLogin: login } : {}) },
+    () =>
+      [
+        `Cellar is ${notReady.length === 0 ? 'ready' : 'running'}${url ? ` at ${output.style.bold(url)}` : ''} (started in ${formatDuration(tookMs)}, home ${home})`,
+        ...notReady.map(({ service, reason }) => `${output.style.yellow('not ready:')} ${service}: ${reason}`),
+        ...(login
+          ? [
+              `First login: name ${output.style.bold(login.name)}, password ${output.style.bold(login.password)} (shown this once; kept in ${file})`,
+            ]
+          : existsSync(file)
+            ? [`First login: see ${file}`]
+            : []),
+      ].join('\n'),
   );
 }
 
