@@ -42,7 +42,7 @@ export class RequestStream {
         return;
       }
       if (!this.#call.write(next.value)) await once(this.#call, 'drain', { signal }).catch(() => undefined);
-      else if (sent % turnMessages === 0) await setImmediate();
+      if (sent % turnMessages === 0) await setImmediate();
     }
   }
 
