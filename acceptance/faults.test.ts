@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ after(async () => {
 
 test('a start that cannot be says what, why and what to do, and leaves nothing running', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
   const busy = String((server.address() as AddressInfo).port);
   t.after(() => server.close());
   const file = join(product.tmp, 'file');

@@ -33,6 +33,12 @@ export interface ProductOptions {
   readonly datasources?: readonly string[];
   /** More words for `cellar start`. */
   readonly args?: readonly string[];
+  /** Settings, as `CELLAR_...`. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Folders that lie elsewhere, by datasource; whoever made them removes them. */
+  readonly folders?: Readonly<Record<string, string>>;
+  /** The home, when it lies elsewhere; whoever made its parent removes it. */
+  readonly home?: string;
 }
 
 /** The product, started as a user starts it; ends with `await using`. All it tells are addresses and credentials. */
@@ -73,12 +79,12 @@ export interface RestInit {
  */
 export async function startProduct(options: ProductOptions = {}): Promise<Product> {
   const root = mkdtempSync(join(tmpdir(), 'cellar-acceptance-'));
-  const home = join(root, 'home');
+  const home = options.home ?? join(root, 'home');
   const tmp = join(root, 'tmp');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const names = options.datasources ?? ['docs', 'media'];
-  const folder = (datasource: string): string => join(root, 'data', datasource);
+  const folder = (datasource: string): string => options.folders?.[datasource] ?? join(root, 'data', datasource);
   for (const path of [tmp, ...names.map(folder)]) mkdirSync(path, { recursive: true });
   const accountEnv = { HOME: join(root, 'account'), XDG_CONFIG_HOME: join(root, 'account', '.config') };
 
@@ -93,7 +99,10 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   const start = async (): Promise<void> => {
     const args = ['start', '--home', home, '--port', String(port), ...(options.isOneProcess ? ['--no-fork'] : [])];
     args.push(...names.flatMap((name) => ['--datasource', `${name}=${folder(name)}`]), ...(options.args ?? []));
-    const started = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...accountEnv } });
+    const started = spawn(command, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...accountEnv, ...options.env },
+    });
     child = started;
     started.stderr?.on('data', (data) => {
       errors = (errors + data).slice(-20_000);

@@ -1,0 +1,80 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A small disk of its own, that tests fill, take away and give back. */
+export interface TestDisk extends Disposable {
+  /** Where it is mounted. */
+  readonly path: string;
+  /** Takes all the space there is. */
+  fill(): void;
+  /** Gives it back. */
+  free(): void;
+  /** Nothing can be written from now on, whoever asks. Programs that have files open for writing are no hindrance. */
+  setReadOnly(isReadOnly: boolean): void;
+  /** Takes the disk away while programs use it; an empty folder is left at its place. */
+  unmount(): void;
+  /** Gives it back with all that was on it. */
+  mount(): void;
+}
+
+/** Why disks cannot be mounted here; `false` when they can. Under CI that is an error, so that nothing is skipped unseen. */
+export function disksMissing(): string | false {
+  const reason = 'disks cannot be mounted here; run as root to enable';
+  if (process.platform === 'linux' && process.getuid?.() === 0) {
+    const probe = mkdtempSync(join(tmpdir(), 'cellar-probe-'));
+    const isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'cellar', probe]).status === 0;
+    if (isMounted) spawnSync('umount', [probe]);
+    rmSync(probe, { recursive: true });
+    if (isMounted) return false;
+  }
+  if (process.env['CI']) throw new Error(reason);
+  return reason;
+}
+
+/** A disk in memory. It is mounted twice, once where nobody looks, so that it outlives being taken away. */
+export function mountDisk(sizeMib: number): TestDisk {
+  const root = mkdtempSync(join(tmpdir(), 'cellar-disk-'));
+  const kept = join(root, 'kept');
+  const path = join(root, 'disk');
+  const ballast = join(kept, 'ballast');
+  mkdirSync(kept);
+  mkdirSync(path);
+  command('mount', '-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'cellar', kept);
+  const data = join(kept, 'data');
+  mkdirSync(data);
+  const mount = (): void => command('mount', '--bind', data, path);
+  mount();
+  return {
+    path,
+    fill() {
+      const file = openSync(ballast, 'a');
+      // A last piece that does not fit whole is written in part.
+      for (const size of [65_536, 4096, 1]) while (isWritten(file, size));
+      closeSync(file);
+    },
+    free: () => rmSync(ballast, { force: true }),
+    setReadOnly: (isReadOnly) => command('mount', '-o', `remount,bind,${isReadOnly ? 'ro' : 'rw'}`, path),
+    unmount: () => command('umount', '--lazy', path),
+    mount,
+    [Symbol.dispose]() {
+      for (const mounted of [path, kept]) spawnSync('umount', ['--lazy', mounted]);
+      if (!existsSync(data)) rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+function isWritten(file: number, sizeBytes: number): boolean {
+  try {
+    return writeSync(file, Buffer.alloc(sizeBytes)) > 0;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return false;
+    throw error;
+  }
+}
+
+function command(name: string, ...args: readonly string[]): void {
+  const { status, stderr } = spawnSync(name, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${name} ${args.join(' ')} failed: ${stderr}`);
+}

@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { postgresMissing, redisMissing, startPostgres, startRedis } from '#kernel/testing/engines.ts';
+import { disksMissing, mountDisk } from './disk.ts';
+import { isReady, type Product, startProduct, waitUntil } from './harness.ts';
+import { type Load, type Refusal, startLoad } from './load.ts';
+import { signedFetch } from './signed-fetch.ts';
+
+const noPostgres = (await postgresMissing()) ?? false;
+const noRedis = (await redisMissing()) ?? false;
+const noDisks = disksMissing();
+
+/** How long everything may take to be well again once it could be. */
+const recoveryMsMax = 20_000;
+
+test('PostgreSQL is killed under load and comes back', { skip: noPostgres, timeout: 240_000 }, async (t) => {
+  await using postgres = await startPostgres();
+  await using product = await startProduct({ env: { CELLAR_DATABASE_URL: await postgres.createDatabase() } });
+  const s3 = await s3Of(product);
+  const { token } = await product.json<{ token: string }>('token', 'create', 'not-used-before');
+  const before = await processes(product);
+  const load = startLoad(product, s3);
+  try {
+    await waitUntil(() => load.acknowledged.size > 20, 20_000);
+    await postgres.kill();
+    const killedMs = performance.now();
+    await waitUntil(
+      async () => {
+        const { unready } = await health(product);
+        return [...before.keys()].filter((name) => /users|policies|objects|index/.test(name)).every((name) => unready.has(name));
+      },
+      15_000,
+      () => `health says nothing of it\n${product.logs()}`,
+    );
+    const { status, unready } = await health(product);
+    t.diagnostic(`${unready.size} services not ready ${passed(killedMs)} ms after the kill: ${[...unready.values()][0]}`);
+    assert.equal(status, 503);
+    for (const [name, reason] of unready) assert.match(reason, /[Dd]atabase .*cannot be reached/, name);
+    // What nobody has asked before cannot come from memory.
+    const stranger = await product.rest('GET', '/api/v1/me', { token });
+    const problem = (await stranger.json()) as { code: string; detail: string };
+    assert.equal(stranger.status, 503);
+    assert.equal(problem.code, 'unavailable');
+    assert.match(problem.detail, /[Dd]atabase .*users.* cannot be reached/);
+    await waitUntil(() => load.refusals.length > 100, 30_000);
+    t.diagnostic(summary(load));
+    await postgres.restart();
+    await recovered(t, product, load);
+  } finally {
+    await load.stop();
+  }
+  assertRefusals(load, {
+    problem: /unavailable/,
+    xml: /<Code>ServiceUnavailable<\/Code>/,
+    words: /[Dd]atabase .*cannot be reached/,
+  });
+  await assertKept(product, load);
+  assert.deepEqual(await processes(product), before, 'a process died or was restarted');
+});
+
+test('Redis is killed and comes back: what S3 acknowledges is listed all the while', {
+  skip: noRedis,
+  timeout: 240_000,
+}, async (t) => {
+  await using redis = await startRedis();
+  await using product = await startProduct({ env: { CELLAR_STREAMS_URL: redis.url, CELLAR_LEASES_URL: redis.url } });
+  const s3 = await s3Of(product);
+  const before = await processes(product);
+  let written = 0;
+  const listedMs: number[] = [];
+  const writeAndList = async (count: number): Promise<void> => {
+    for (let at = 0; at < count; at++) {
+      const name = `${++written}.txt`;
+      const put = await s3('PUT', `/docs/redis/${name}`, name);
+      assert.equal(put.status, 200, await put.text());
+      const start = performance.now();
+      const answer = await product.rest('GET', '/api/v1/tree/docs/redis:list?pageSize=1000');
+      const { nodes = [], stale } = (await answer.json()) as { nodes?: { name: string }[]; stale?: boolean };
+      listedMs.push(performance.now() - start);
+      assert.ok(!stale, `the listing after ${name} was stale, ${passed(start)} ms`);
+      assert.equal(nodes.length, written, `the listing after ${name}`);
+    }
+  };
+  const phase = async (what: string): Promise<void> => {
+    await writeAndList(100);
+    const slowest = Math.round(Math.max(...listedMs.splice(0)));
+    t.diagnostic(`${what}: the slowest of 100 listings after a write took ${slowest} ms`);
+  };
+  await phase('with Redis');
+  await redis.kill();
+  await phase('without Redis');
+  assert.ok(await isReady(product.url), 'Redis is not needed to be ready');
+  await redis.restart();
+  await phase('with Redis again');
+  await redis.kill();
+  // A Redis that has forgotten everything.
+  await using other = await startRedis();
+  void other;
+  assert.deepEqual(await processes(product), before, 'a process died or was restarted');
+});
+
+async function s3Of(product: Product): Promise<ReturnType<typeof signedFetch>> {
+  return signedFetch(product.url, await product.json<{ accessKey: string; secretKey: string }>('key', 'create', 'outage'));
+}
+
+/** Process ids by service. */
+async function processes(product: Product): Promise<Map<string, number>> {
+  const services = await product.json<{ name: string; pid: number }[]>('ps');
+  return new Map(services.map(({ name, pid }) => [name, pid]));
+}
+
+/** What `/health/ready` says: its status, and why by service of those that are not ready. */
+async function health(product: Product): Promise<{ status: number; unready: Map<string, string> }> {
+  const answer = await fetch(`${product.url}/health/ready`, { signal: AbortSignal.timeout(5000) });
+  const { services } = (await answer.json()) as { services: { service: string; state: string; reason?: string }[] };
+  const unready = services
+    .filter(({ state }) => state !== 'ready')
+    .map(({ service, reason }): [string, string] => [service, reason ?? '']);
+  return { status: answer.status, unready: new Map(unready) };
+}
+
+/** Resolves when everything is ready and every client of the load is answered again. */
+async function recovered(t: TestContext, product: Product, load: Load): Promise<void> {
+  const start = performance.now();
+  const before = new Map(load.successes);
+  const lagging = (): string[] =>
+    ['S3 PUT', 'S3 GET', 'REST PUT', 'REST GET'].filter(
+      (request) => (load.successes.get(request) ?? 0) - (before.get(request) ?? 0) < 5,
+    );
+  await waitUntil(
+    () => lagging().length === 0,
+    recoveryMsMax,
+    () => `not answered again: ${lagging()}\n${last(load.refusals)}\n${product.logs()}`,
+  );
+  t.diagnostic(`all clients are answered again after ${passed(start)} ms`);
+  await waitUntil(
+    () => isReady(product.url),
+    recoveryMsMax,
+    () => `not ready again\n${product.logs()}`,
+  );
+  t.diagnostic(`all services are ready again after ${passed(start)} ms`);
+}
+
+function assertRefusals({ refusals }: Load, { problem, xml, words }: { problem: RegExp; xml: RegExp; words: RegExp }): void {
+  for (const refusal of refusals) {
+    const { request, status, contentType, text, tookMs } = refusal;
+    const isS3 = request.startsWith('S3');
+    assert.equal(status, 503, describe(refusal));
+    assert.match(contentType, isS3 ? /application\/xml/ : /application\/problem\+json/, describe(refusal));
+    assert.match(text, isS3 ? xml : problem, describe(refusal));
+    assert.match(text, words, describe(refusal));
+    assert.ok(tookMs < 6000, describe(refusal));
+  }
+}
+
+/** Everything acknowledged is on the disk, and the listing is what the disk holds. */
+async function assertKept(product: Product, { acknowledged }: Load): Promise<void> {
+  for (const [path, content] of acknowledged) {
+    const [datasource = '', ...rest] = path.split('/');
+    assert.equal(readFileSync(join(product.folder(datasource), ...rest), 'utf8'), content);
+  }
+  for (const datasource of ['docs', 'media']) {
+    let listed: string[] = [];
+    await waitUntil(
+      async () => {
+        listed = (await product.json<{ path: string }[]>('ls', '-R', datasource)).map(({ path }) => path).toSorted();
+        return listed.join() === filesOf(product, datasource).join();
+      },
+      recoveryMsMax,
+      () => `${datasource} lists ${listed.length} of ${filesOf(product, datasource).length}\n${product.logs()}`,
+    );
+  }
+}
+
+/** Files and folders of a datasource as the disk has them, in the form of the listing. */
+function filesOf(product: Product, datasource: string): string[] {
+  return readdirSync(product.folder(datasource), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path !== '.cellar' && !path.startsWith('.cellar/'))
+    .map((path) => `${datasource}/${path}`)
+    .toSorted();
+}
+
+function summary({ acknowledged, refusals }: Load): string {
+  const kinds = new Map<string, number>();
+  for (const { request, status } of refusals) kinds.set(`${request} ${status}`, (kinds.get(`${request} ${status}`) ?? 0) + 1);
+  const slowest = Math.round(Math.max(0, ...refusals.map(({ tookMs }) => tookMs)));
+  return `${acknowledged.size} writes acknowledged; refused: ${JSON.stringify(Object.fromEntries(kinds))}, the slowest after ${slowest} ms`;
+}
+
+const describe = ({ request, status, text, tookMs }: Refusal): string =>
+  `${request} was answered ${status} after ${Math.round(tookMs)} ms: ${text}`;
+
+const last = (refusals: readonly Refusal[]): string => refusals.slice(-4).map(describe).join('\n');
+
+const passed = (sinceMs: number): number => Math.round(performance.now() - sinceMs);
+
+void mountDisk;
+void startRedis;
+void noRedis;
+void noDisks;
