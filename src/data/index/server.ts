@@ -37,7 +37,7 @@ export async function createServer(micro: Micro): Promise<Running> {
   const controller = createIndexController({ store, naming, sourcePosition, apply, head: (call) => stream.head(call) });
   void keepTrimmed(stream, { ageMsMax: 7 * dayMs, countMax: 1_000_000 }, log, signal);
   return {
-    bindings: [implement(Index, controller), serveStreams([stream])],
+    bindings: [implement(Index, controller), serveStreams([stream], signal)],
     check: (checkSignal) => database.check(checkSignal),
   };
 }

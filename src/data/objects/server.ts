@@ -52,7 +52,7 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
   return {
     bindings: [
       implement(Objects, createObjectsController({ backend, position: (callSignal) => stream.head(callSignal) })),
-      serveStreams([stream]),
+      serveStreams([stream], signal),
     ],
     http,
     check: (checkSignal) => database.check(checkSignal),

@@ -14,6 +14,7 @@ export async function createServer(micro: Micro, parts: TreeServerParts = {}): P
     datasources: createDatasources(micro),
     guard: parts.guard ?? createGuard(micro),
     log: micro.log,
+    stopping: micro.signal,
   });
   return { bindings: [implement(Tree, controller)] };
 }

@@ -23,7 +23,7 @@ async function startPair(redisUrl?: string) {
       micros.push(micro);
       const stream = await micro.openStream('news');
       return {
-        bindings: [serveStreams([stream])],
+        bindings: [serveStreams([stream], micro.signal)],
         check: async () => {
           await stream.append(micro.database, [{ key: 'k', type: 'said', payload: new TextEncoder().encode('hello') }]);
         },

@@ -3,7 +3,7 @@ import { type Event, Streams } from '#gen/cellar/kernel/v1/streams_pb.ts';
 import type { Client } from '../calls/client.ts';
 import { type Binding, implement } from '../calls/dispatcher.ts';
 import { type Backoff, backoffMs, rest } from '../database/backoff.ts';
-import { Code, Fault, notFound } from '../fault.ts';
+import { Code, Fault, notFound, unavailable } from '../fault.ts';
 import type { StreamEvent, StreamSource, SubscribeOptions } from './streams.ts';
 
 /** A message carries events up to about this size, or one that is larger. */
@@ -11,8 +11,8 @@ const batchBytesMax = 1 << 20;
 const readDefault = 1000;
 const backoffDefault: Backoff = { firstMs: 50, maxMs: 5000 };
 
-/** The streams of one service, for other processes. */
-export function serveStreams(sources: readonly StreamSource[]): Binding {
+/** The streams of one service, for other processes. Subscriptions end when `stopping` fires, so that none holds up the service's stop. */
+export function serveStreams(sources: readonly StreamSource[], stopping: AbortSignal): Binding {
   const byName = new Map(sources.map((source) => [source.name, source]));
   const find = (name: string): StreamSource => {
     const source = byName.get(name);
@@ -28,9 +28,11 @@ export function serveStreams(sources: readonly StreamSource[]): Binding {
       return { events: (batches(events)[0] ?? []).map(toMessage) };
     },
     async *subscribe({ stream, after }, call) {
-      for await (const events of find(stream).subscribe({ after: Number(after), signal: call.signal })) {
+      const signal = AbortSignal.any([call.signal, stopping]);
+      for await (const events of find(stream).subscribe({ after: Number(after), signal })) {
         for (const batch of batches(events)) yield { events: batch.map(toMessage) };
       }
+      if (stopping.aborted) throw unavailable('The service that keeps the stream is stopping', { reason: 'stopping' });
     },
   });
 }

@@ -156,7 +156,8 @@ export class Keeper {
   }
 
   async #pass(folder: string, progress: PassProgress, options: PassOptions): Promise<void> {
-    const { isDryRun = false, isConfirmed = false, signal = this.#options.signal } = options;
+    const { isDryRun = false, isConfirmed = false } = options;
+    const signal = options.signal ? AbortSignal.any([options.signal, this.#options.signal]) : this.#options.signal;
     const total = await this.#totalNodes();
     let batch: Exclude<Difference, { kind: 'delete' }>[] = [];
     let gone: Extract<Difference, { kind: 'delete' }>[] = [];

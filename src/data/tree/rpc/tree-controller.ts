@@ -7,7 +7,7 @@ import type { Tree, UploadRequest } from '#gen/cellar/data/v1/tree_pb.ts';
 import { ContentInfoSchema } from '#gen/cellar/kernel/v1/content_pb.ts';
 import type { Call } from '#kernel/calls/call.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
-import { alreadyExists, Code, Fault, invalidArgument } from '#kernel/fault.ts';
+import { alreadyExists, Code, Fault, invalidArgument, unavailable } from '#kernel/fault.ts';
 import type { Guard } from '#kernel/guard/guard.ts';
 import type { Log } from '#kernel/log.ts';
 import type { Datasource, Datasources } from '../logic/datasources.ts';
@@ -20,6 +20,8 @@ export interface TreeParts {
   readonly datasources: Datasources;
   readonly guard: Pick<Guard, 'assertAllowed'>;
   readonly log: Log;
+  /** Ends watches, so that none holds up the service's stop. */
+  readonly stopping: AbortSignal;
 }
 
 /** A place with the services behind it. */
@@ -31,7 +33,7 @@ interface Found extends Place {
 /** Content types that senders set when they know nothing better: the name says more. */
 const vagueTypes = new Set(['', 'application/octet-stream', 'application/x-www-form-urlencoded']);
 
-export function createTreeController({ datasources, guard, log }: TreeParts): Implementation<typeof Tree> {
+export function createTreeController({ datasources, guard, log, stopping }: TreeParts): Implementation<typeof Tree> {
   /** Finds a place after asking whether the caller may: a stranger does not learn what there is. */
   async function find(call: Call, path: string, action: 'data:read' | 'data:write'): Promise<Found | undefined> {
     const place = parsePath(path);
@@ -185,11 +187,14 @@ export function createTreeController({ datasources, guard, log }: TreeParts): Im
 
     async *watch({ path }, call) {
       const found = await find(call, path, 'data:read');
-      for await (const event of watchNodes({ datasources, only: found?.datasource, signal: call.signal, log })) {
+      const signal = AbortSignal.any([call.signal, stopping]);
+      for await (const event of watchNodes({ datasources, only: found?.datasource, signal, log })) {
         const touched = [event.node?.path ?? '', event.oldPath].filter((at) => at !== '' && isWithin(at, path));
         const readable = await Promise.all(touched.map((at) => isReadable(call, at)));
         if (touched.length > 0 && readable.every(Boolean)) yield { event };
       }
+      if (stopping.aborted)
+        throw unavailable('The tree service is stopping', { reason: 'stopping', hint: 'Watch again in a moment.' });
     },
   };
 
