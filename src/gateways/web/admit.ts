@@ -30,7 +30,11 @@ export function createAdmit({ guard, trustsProxy }: AdmitOptions): (method: Meth
     const { resource, isOpen } = ruleOf(method);
     const origin = clientAddress(request, trustsProxy);
     // Signing in must work with an old cookie as well.
-    if (isOpen) return { ...anybody, origin };
+    if (isOpen) {
+      const caller = { ...anybody, origin };
+      await guard.assertAllowed(caller, method.scope, resource);
+      return caller;
+    }
     const credentials = readCredentials(request);
     if (!credentials) {
       throw unauthenticated(`Cannot call ${method.name}: no credentials were given`, { hint: 'Sign in, or send a token.' });

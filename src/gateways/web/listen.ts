@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createSecureServer, type Http2SecureServer } from 'node:http2';
+import { createSecureServer, type Http2SecureServer, type Http2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { Fault, failedPrecondition } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
@@ -49,6 +49,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   };
   const server: Server | Http2SecureServer = isSecure ? await createTls(options, limits) : createServer(limits);
   const sockets = new Set<Socket>();
+  const sessions = new Set<Http2Session>();
   const serve = (request: IncomingMessage, response: ServerResponse): unknown => handle(request, response);
   // The compatible API of HTTP/2 has the same shape as far as we use it.
   const events = server as Server;
@@ -62,6 +63,10 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
+  events.on('session', (session: Http2Session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
   server.maxConnections = options.connectionsMax;
   await bind(server, host, port);
   events.on('error', (error) => log.error('the listening socket failed', { error }));
@@ -69,7 +74,10 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   const shownHost = host.includes(':') ? `[${host}]` : host;
   return {
     url: `${isSecure ? 'https' : 'http'}://${shownHost}:${bound}`,
-    close: (signal) => close(server, sockets, signal),
+    close: async (signal) => {
+      for (const session of sessions) session.close();
+      await close(server, sockets, signal);
+    },
   };
 }
 
@@ -154,12 +162,14 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
 
 async function close(server: Server | Http2SecureServer, sockets: ReadonlySet<Socket>, signal: AbortSignal): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  if ('closeIdleConnections' in server) server.closeIdleConnections();
+  // A connection kept alive would stay until it times out: each is closed when its request has been answered.
+  const idle = setInterval(() => (server as Server).closeIdleConnections?.(), 20);
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
   if (signal.aborted) cut();
   signal.addEventListener('abort', cut, { once: true });
   await closed;
+  clearInterval(idle);
   signal.removeEventListener('abort', cut);
 }

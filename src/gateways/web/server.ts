@@ -3,7 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Message } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { type LoginResponse, Sessions } from '#gen/cellar/identity/v1/credentials_pb.ts';
+import { Services } from '#gen/cellar/platform/v1/services_pb.ts';
 import comments from '#gen/comments.json' with { type: 'json' };
+import { assertMayCall } from '#kernel/calls/caller.ts';
+import { methodOf, readContract } from '#kernel/calls/contract.ts';
 import { Trace } from '#kernel/calls/trace.ts';
 import { Code, Fault, invalidArgument, unauthenticated } from '#kernel/fault.ts';
 import { createGuard, type Guard } from '#kernel/guard/guard.ts';
@@ -14,7 +17,7 @@ import { createTranscoder } from '#kernel/rest/transcoder.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import { createAdmit } from './admit.ts';
-import { clientAddress, isSecure } from './client-address.ts';
+import { isSecure } from './client-address.ts';
 import { contracts } from './contracts.ts';
 import { readCredentials, sessionCookieHeader } from './credentials.ts';
 import { answerJson, answerReady } from './health.ts';
@@ -42,10 +45,12 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
     'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     ...(settings.tlsCert ? { 'strict-transport-security': 'max-age=31536000' } : {}),
   };
+  const admit = createAdmit({ guard, trustsProxy: settings.trustsProxy });
+  const listServices = methodOf(readContract(Services), 'listServices');
   const transcoder = createTranscoder({
     contracts,
     client: (desc) => micro.client(desc),
-    admit: createAdmit({ guard, trustsProxy: settings.trustsProxy }),
+    admit,
     log,
     bodySizeBytesMax: settings.bodySizeMaxKib * 1024,
     uploadSizeBytesMax: settings.uploadSizeMaxGib * 1024 ** 3,
@@ -87,11 +92,10 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
     }
     return true;
   };
+  /** Who may list services may see their numbers. */
   const mayDiagnose = async (request: IncomingMessage): Promise<boolean> => {
-    const credentials = readCredentials(request);
-    if (!credentials) return false;
-    const caller = await guard.authenticate(credentials.token, clientAddress(request, settings.trustsProxy));
-    await guard.assertAllowed(caller, 'platform:read', 'call/metrics');
+    if (!readCredentials(request)) return false;
+    assertMayCall(listServices, await admit(listServices, request));
     return true;
   };
 

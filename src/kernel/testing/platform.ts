@@ -7,6 +7,7 @@ import { type Client, createClient } from '../calls/client.ts';
 import { createDirectChannel } from '../calls/direct.ts';
 import { Endpoint } from '../calls/endpoint.ts';
 import { openDatabase } from '../database/open.ts';
+import { unavailable } from '../fault.ts';
 import { type Log, silentLog } from '../log.ts';
 import { createEngines } from '../services/engines.ts';
 import { type Started, type Surroundings, startInstances, stopInstances } from '../services/launcher.ts';
@@ -67,7 +68,9 @@ export async function startTestPlatform(
     endpoint,
     http,
     forward: async (service, request, response) => {
-      await http.get(service)?.(request, response);
+      const handler = http.get(service);
+      if (!handler) throw unavailable(`Cannot reach ${service}: it is not running`, { reason: 'not_running' });
+      await handler(request, response);
     },
     settings: (definition) => settingsOf(definition.settings as SettingsSpec, options.settings?.[definition.name] ?? {}),
     engines,

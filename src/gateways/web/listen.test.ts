@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
+import { request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Fault } from '#kernel/fault.ts';
+import { silentLog } from '#kernel/log.ts';
+import { temporaryFolder } from '#kernel/testing/engines.ts';
+import { type ListenOptions, listen } from './listen.ts';
+
+const options: ListenOptions = {
+  host: '127.0.0.1',
+  port: 0,
+  tlsCert: '',
+  tlsKey: '',
+  connectionsMax: 100,
+  headerTimeoutMs: 1000,
+  handle: (_request: IncomingMessage, response: ServerResponse) =>
+    response.writeHead(200, { 'content-type': 'text/plain' }).end('here'),
+  log: silentLog,
+};
+const now = (): AbortSignal => AbortSignal.abort();
+
+async function faultOf(promise: Promise<unknown>): Promise<Fault> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof Fault, String(error));
+  return error;
+}
+
+test('a port in use is named, with what to do', async () => {
+  const first = await listen(options);
+  const port = Number(new URL(first.url).port);
+  const fault = await faultOf(listen({ ...options, port }));
+  assert.equal(fault.message, `Cannot listen on 127.0.0.1 port ${port}: another program uses the port`);
+  assert.match(fault.hint ?? '', /--port/);
+  await first.close(now());
+  const again = await listen({ ...options, port });
+  await again.close(now());
+  assert.match((await faultOf(listen({ ...options, host: '192.0.2.1' }))).message, /does not have the address/);
+});
+
+test('with a certificate HTTP/2 and HTTP/1.1 are spoken over TLS', async () => {
+  using folder = temporaryFolder();
+  const [tlsKey, tlsCert] = [join(folder.path, 'key.pem'), join(folder.path, 'cert.pem')];
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-keyout',
+      tlsKey,
+      '-out',
+      tlsCert,
+      '-days',
+      '1',
+      '-subj',
+      '/CN=localhost',
+    ],
+    { stdio: 'ignore' },
+  );
+  const listening = await listen({ ...options, tlsKey, tlsCert });
+  assert.match(listening.url, /^https:/);
+  const session = connectHttp2(listening.url, { rejectUnauthorized: false });
+  const stream = session.request({ ':path': '/' });
+  const text = (await Array.fromAsync(stream.setEncoding('utf8'))).join('');
+  assert.equal(text, 'here');
+  session.close();
+  const version = await new Promise((resolve, reject) => {
+    const sent = httpsRequest(listening.url, { rejectUnauthorized: false, agent: false }, (response) => {
+      response.resume();
+      resolve(response.httpVersion);
+    });
+    sent.once('error', reject).end();
+  });
+  assert.equal(version, '1.1');
+  await listening.close(now());
+
+  const half = await faultOf(listen({ ...options, tlsCert }));
+  assert.match(half.message, /tlsKey is not set/);
+  const missing = await faultOf(listen({ ...options, tlsCert: '/nowhere.pem', tlsKey }));
+  assert.match(missing.message, /\/nowhere\.pem cannot be read/);
+  const swapped = await faultOf(listen({ ...options, tlsCert: tlsKey, tlsKey: tlsCert }));
+  assert.match(swapped.message, /Cannot listen with TLS/);
+});
+
+test('stopping lets requests under way end, and cuts them when patience ends', async () => {
+  const started = Promise.withResolvers<ServerResponse>();
+  const listening = await listen({ ...options, handle: (_request, response) => started.resolve(response) });
+  const answer = fetch(listening.url);
+  const response = await started.promise;
+  const closed = listening.close(new AbortController().signal);
+  response.writeHead(200).end('late');
+  assert.equal(await (await answer).text(), 'late');
+  await closed;
+
+  const hanging = Promise.withResolvers<ServerResponse>();
+  const second = await listen({ ...options, handle: (_request, its) => hanging.resolve(its) });
+  const never = fetch(second.url).catch(() => 'cut');
+  await hanging.promise;
+  const patience = new AbortController();
+  const ended = second.close(patience.signal);
+  patience.abort();
+  await ended;
+  assert.equal(await never, 'cut');
+});
