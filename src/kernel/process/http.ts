@@ -140,6 +140,10 @@ function pass(
     response.writeHead(answer.statusCode ?? 502, endToEnd(answer.rawHeaders));
     answer.once('error', () => response.destroy());
     answer.once('aborted', () => response.destroy());
+    // Answered by the headers alone: the body is not wanted, and the connection cannot be used again.
+    answer.once('end', () => {
+      if (!upstream.writableEnded) upstream.destroy();
+    });
     answer.pipe(response);
     response.once('close', () => end());
   });
