@@ -29,6 +29,9 @@ export interface RedisSourceOptions {
   readonly pollMs?: number;
 }
 
+/** How often a reader asks whether Redis is back. */
+const catchUp = { firstMs: 20, maxMs: 500 };
+
 const keyOf = (name: string): string => `cellar:stream:${name}`;
 
 /** Copies a stream to Redis until the signal fires. Several relays at once do no harm. Errors: none; it goes on by itself. */
@@ -135,30 +138,61 @@ class RedisSource implements StreamSource {
     signal.addEventListener('abort', stop, { once: true });
     try {
       let position = after;
-      for (let attempt = 0; !signal.aborted; ) {
-        let events: readonly StreamEvent[] = [];
+      let attempt = 0;
+      while (!signal.aborted) {
         const askedAt = performance.now();
-        try {
-          events = await this.#block(redis, position, batchSizeMax, pollMs);
-        } catch (error) {
-          if (signal.aborted) return;
-          this.#noteAway(error);
-        }
-        // Nothing came: Redis is away, has a hole here, or the relay stands still. The table knows.
-        if (events.length === 0) events = await source.read(position, batchSizeMax, signal);
+        const found = await this.#block(redis, position, batchSizeMax, pollMs).catch((error: unknown) => this.#noteAway(error));
+        if (signal.aborted) return;
+        // Nothing came: nothing happened, Redis has a hole here, or the relay stands still. The table knows.
+        const events = found?.length === 0 ? await source.read(position, batchSizeMax, signal) : (found ?? []);
+        const isBehind = found === undefined || (found.length === 0 && events.length > 0);
         const last = events.at(-1);
         if (last) {
           position = last.position;
           attempt = 0;
           yield events;
-        } else if (performance.now() - askedAt < pollMs / 2) {
+        } else if (!isBehind && performance.now() - askedAt < pollMs / 2) {
           attempt += 1; // Redis did not block, so we do.
           await rest(backoffMs({ firstMs: 10, maxMs: pollMs }, attempt), signal);
+        }
+        if (!isBehind) continue;
+        for await (const batch of this.#followTable(redis, { after: position, signal, batchSizeMax })) {
+          position = batch.at(-1)?.position ?? position;
+          yield batch;
         }
       }
     } finally {
       signal.removeEventListener('abort', stop);
       await redis.close();
+    }
+  }
+
+  /** The table, as it grows, until Redis has all that was read from it. */
+  async *#followTable(redis: RedisConnection, options: SubscribeOptions): AsyncGenerator<readonly StreamEvent[]> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([options.signal, over.signal]);
+    let position = options.after;
+    const waiting = this.#untilCaughtUp(redis, () => position, signal).then(() => over.abort());
+    try {
+      for await (const events of this.#options.source.subscribe({ ...options, signal })) {
+        position = events.at(-1)?.position ?? position;
+        yield events;
+      }
+    } finally {
+      over.abort();
+      await waiting;
+    }
+  }
+
+  /** Resolves when Redis answers and holds what is at `position`, or when the signal fires. Never rejects. */
+  async #untilCaughtUp(redis: RedisConnection, position: () => number, signal: AbortSignal): Promise<void> {
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      await rest(backoffMs(catchUp, attempt), signal);
+      try {
+        if (!signal.aborted && (await lastPosition(redis, this.name)) >= position()) return;
+      } catch (error) {
+        this.#noteAway(error);
+      }
     }
   }
 
@@ -183,8 +217,9 @@ class RedisSource implements StreamSource {
     return contiguous(entries ?? [], after);
   }
 
-  #noteAway(error: unknown): void {
+  #noteAway(error: unknown): undefined {
     this.#options.log.debug('Redis is away; reading the table', { stream: this.name, error });
+    return undefined;
   }
 }
 
