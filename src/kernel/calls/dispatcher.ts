@@ -64,7 +64,7 @@ export interface CallRecord {
   readonly fault: Fault | undefined;
   /** Unit: milliseconds. */
   readonly durationMs: number;
-  /** The request, for audit fields; absent for client streams. */
+  /** The request, for audit fields; of client streams the first one, absent when none came. */
   readonly request: Message | undefined;
 }
 
@@ -176,10 +176,14 @@ export class Dispatcher {
     let fault: Fault | undefined;
     let isWhole = false;
     const single = method.kind === 'server_streaming' || method.kind === 'unary' ? (requests as Message) : undefined;
+    let first = single;
+    const keepFirst = (request: Message): void => {
+      first ??= request;
+    };
     try {
       this.#admit(method, call, startMs);
       if (single) assertValid(method, single);
-      const answer = handler(single ?? validated(method, requests as AsyncIterable<Message>), call);
+      const answer = handler(single ?? validated(method, requests as AsyncIterable<Message>, keepFirst), call);
       if (method.kind === 'client_streaming' || method.kind === 'unary') {
         yield answerMessage(method, await answer);
       } else {
@@ -195,7 +199,7 @@ export class Dispatcher {
       throw fault;
     } finally {
       if (!isWhole && !fault) fault = new Fault(Code.Canceled, `${method.name} was left by its client`);
-      this.#finish({ service: this.service, method, call, fault, durationMs: performance.now() - startMs, request: single });
+      this.#finish({ service: this.service, method, call, fault, durationMs: performance.now() - startMs, request: first });
     }
   }
 
@@ -238,8 +242,13 @@ function assertValid(method: Method, request: Message): void {
   });
 }
 
-async function* validated(method: Method, requests: AsyncIterable<Message>): AsyncGenerator<Message, void, undefined> {
+async function* validated(
+  method: Method,
+  requests: AsyncIterable<Message>,
+  see: (request: Message) => void,
+): AsyncGenerator<Message, void, undefined> {
   for await (const request of requests) {
+    see(request);
     assertValid(method, request);
     yield request;
   }
