@@ -40,8 +40,9 @@ export const protocolVersion = 1;
 export const greetingBytes = 12;
 export const frameHeadBytes = 9;
 const magic = Buffer.from('CELLAR');
-const smallBytesMax = 32 * 1024;
-const slabBytes = 256 * 1024;
+/** Larger payloads are handed to the socket as they are. */
+const smallBytesMax = 8 * 1024;
+const slabBytes = 64 * 1024;
 
 export function greeting(frameBytesMax: number): Buffer {
   const bytes = Buffer.alloc(greetingBytes);
