@@ -6,6 +6,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? Exit.BrokenPipe : Exit.Failed),
 );
 
+// A server that was left in the background has nobody to talk to any more; its log goes on.
+process.stderr.on('error', () => undefined);
+
 const controller = new AbortController();
 let interruption: Exit | undefined;
 for (const [signal, exit] of [

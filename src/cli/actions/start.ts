@@ -1,14 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { firstLogin } from '#identity/users/first-login.ts';
-import { Code, Fault, unavailable } from '#kernel/fault.ts';
+import { Code, Fault, failedPrecondition, unavailable } from '#kernel/fault.ts';
 import { readServerInfo, type ServerInfo } from '#kernel/process/lock.ts';
 import { homePaths } from '#kernel/process/paths.ts';
 import { type Given, Source } from '#kernel/settings/resolve.ts';
 import type { CliContext } from '../command.ts';
 import { formatDuration } from '../output/format.ts';
+import { systemFault } from '../system-fault.ts';
 import { logLineText } from './log-line.ts';
 
 export interface StartOptions {
@@ -33,6 +35,7 @@ export async function start(context: CliContext, options: StartOptions): Promise
 async function startHere(context: CliContext, options: StartOptions): Promise<void> {
   const { output, home, signal } = context;
   const startTimeMs = Date.now();
+  await assertFolders(options);
   const [{ runMain }, { catalogue }] = await Promise.all([import('#platform/run-main.ts'), import('../../catalogue.ts')]);
   const isTerminal = output.stderr.isTTY === true;
   process.title = `cellar start --home ${home}`;
@@ -53,6 +56,22 @@ async function startHere(context: CliContext, options: StartOptions): Promise<vo
   // Another signal while it stops ends the process at once: see `main.ts`.
   await main.stop();
   output.message('Stopped.');
+}
+
+/**
+ * A folder of the settings may be away for a while, like a disk that is not mounted, and the others are served; one that was just typed
+ * must be there. Errors: `failed_precondition`.
+ */
+async function assertFolders({ datasource }: StartOptions): Promise<void> {
+  for (const [name, folder] of datasource) {
+    const found = await stat(folder).catch((error) => systemFault('serve', folder, error));
+    if (!(found instanceof Error) && found.isDirectory()) continue;
+    const why = found instanceof Error ? found.message.replace(/^.*: /, '') : 'it is not a folder';
+    throw failedPrecondition(`Cannot serve ${folder} as "${name}": ${why}`, {
+      reason: 'folder_missing',
+      hint: 'Make the folder, or give another with --datasource NAME=DIR.',
+    });
+  }
 }
 
 /** Runs the same command again without `--detach`, away from the terminal, and waits until it says that it is ready. */
