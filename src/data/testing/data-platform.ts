@@ -36,6 +36,8 @@ export interface DataPlatformOptions {
   /** Only these services are started. */
   readonly only?: readonly string[];
   readonly log?: Log;
+  /** Other services beside them. */
+  readonly more?: readonly ServiceInstance[];
 }
 
 /** Real objects, index, sync and tree services over folders on disk, in one process. */
@@ -85,7 +87,7 @@ export async function startDataPlatform(t: TestContext, options: DataPlatformOpt
   ];
   const level = process.env['CELLAR_TEST_LOG'];
   const platform = await startTestPlatform(
-    instances.filter(({ definition }) => !only || only.includes(definition.name)),
+    [...instances.filter(({ definition }) => !only || only.includes(definition.name)), ...(options.more ?? [])],
     {
       log: options.log ?? (level ? createLog({ level: 'debug', write: (line) => void process.stderr.write(line) }) : silentLog),
       ...(options.home ? { home: options.home } : {}),

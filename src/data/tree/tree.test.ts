@@ -165,6 +165,8 @@ describe('tree', () => {
     mkdirSync(join(data.folder(), 'by-hand'));
     writeFileSync(join(data.folder(), 'by-hand/x'), '1');
     await until(async () => (await data.tree.stat({ path: 'docs' })).files === 2n, 1000);
+    const { etag } = await data.tree.stat({ path: 'docs/by-hand/x' });
+    assert.equal((await download(data, 'docs/by-hand/x')).info?.etag, etag, 'every door gives the same etag');
     rmSync(join(data.folder(), 'by-hand'), { recursive: true });
     await until(async () => (await paths(data, 'docs')).length === 1, 1000);
   });

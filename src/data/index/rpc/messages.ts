@@ -10,6 +10,7 @@ import {
 import { Node_Kind, type NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
 import { invalidArgument } from '#kernel/fault.ts';
 import { contentTypeOf } from '#lib/content-type.ts';
+import { fileEtag } from '#lib/file-etag.ts';
 import type { Integer, StoredEntry, StoredNode, TreeChange, TreeEvent } from '../store/store.ts';
 import { nameOf } from '../store/tree-writer.ts';
 
@@ -77,7 +78,7 @@ export function entryMessage({ isFolder, sizeBytes, mtimeUs, inode, etag }: Stor
 }
 
 export function nodeMessage(node: StoredNode, { datasource, tag }: Naming): MessageInitShape<typeof NodeSchema> {
-  const { id, path, isFolder, sizeBytes, mtimeUs, inode, etag, files } = node;
+  const { id, path, isFolder, sizeBytes, mtimeUs, etag, files } = node;
   const seconds = Math.floor(mtimeUs / 1e6);
   return {
     id: `${tag}-${id.toString(36)}`,
@@ -87,7 +88,7 @@ export function nodeMessage(node: StoredNode, { datasource, tag }: Naming): Mess
     sizeBytes: BigInt(sizeBytes),
     modifyTime: { seconds: BigInt(seconds), nanos: (mtimeUs - seconds * 1e6) * 1000 },
     // Of a file that another program wrote nobody has read the content: what the disk says of it stands for that.
-    etag: isFolder ? '' : etag || `${sizeBytes.toString(36)}-${mtimeUs.toString(36)}-${inode.toString(36)}`,
+    etag: isFolder ? '' : etag || fileEtag(node),
     files: BigInt(files),
     contentType: isFolder ? '' : contentTypeOf(path),
   };

@@ -3,6 +3,7 @@ import { type BigIntStats, constants } from 'node:fs';
 import { join } from 'node:path';
 import { aborted, alreadyExists, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
 import { type ByteRange, rangeSizeBytes } from '#lib/byte-range.ts';
+import { fileEtag, modifyTimeUs } from '#lib/file-etag.ts';
 import { createKeyedLock, type KeyedLock } from '#lib/keyed-lock.ts';
 import type {
   ListPage,
@@ -38,7 +39,7 @@ import {
   writeFault,
 } from './fs.ts';
 import { type KeyPath, parseKey, privateFolder } from './key-path.ts';
-import { mtimeMsOf, opaqueEtag, stampOf } from './stamp.ts';
+import { mtimeMsOf, stampOf } from './stamp.ts';
 import { type TemporaryFile, writeTemporaryFile } from './temporary-file.ts';
 
 export interface FolderBucketOptions {
@@ -418,11 +419,14 @@ export function describe(key: string, stats: BigIntStats, row: ObjectRow | undef
     key,
     sizeBytes: isFolder ? 0 : Number(stats.size),
     mtimeMs: mtimeMsOf(stats),
-    etag: row?.etag || (isFolder ? emptyMd5 : opaqueEtag(stampOf(stats))),
+    etag: row?.etag || (isFolder ? emptyMd5 : unreadEtag(stats)),
     headers: withContentType(key, row?.headers ?? {}),
     checksums: row?.checksums ?? {},
   };
 }
+
+const unreadEtag = (stats: BigIntStats): string =>
+  fileEtag({ sizeBytes: Number(stats.size), mtimeUs: modifyTimeUs(stats), inode: stats.ino });
 
 const withContentType = (key: string, headers: ObjectHeaders): ObjectHeaders => ({ contentType: contentTypeOf(key), ...headers });
 

@@ -2,6 +2,7 @@ import { type Dir, lstatSync, type Stats, statSync } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { modifyTimeUs } from '#lib/file-etag.ts';
 import { sortUtf8 } from '#lib/utf8-order.ts';
 import type { TreeEntry } from './entry.ts';
 
@@ -113,7 +114,7 @@ async function listFolder(root: string, path: string): Promise<string[]> {
 function toEntry(path: string, stats: Stats): TreeEntry | 'nothing' {
   const isFolder = stats.isDirectory();
   if (!isFolder && !stats.isFile()) return 'nothing';
-  return { path, isFolder, sizeBytes: isFolder ? 0 : stats.size, mtimeUs: Math.floor(stats.mtimeMs * 1000), inode: stats.ino };
+  return { path, isFolder, sizeBytes: isFolder ? 0 : stats.size, mtimeUs: modifyTimeUs(stats), inode: stats.ino };
 }
 
 export function isPrivate(path: string): boolean {

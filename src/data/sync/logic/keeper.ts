@@ -158,7 +158,12 @@ export class Keeper {
   async #pass(folder: string, progress: PassProgress, options: PassOptions): Promise<void> {
     const { isDryRun = false, isConfirmed = false } = options;
     const signal = options.signal ? AbortSignal.any([options.signal, this.#options.signal]) : this.#options.signal;
-    const total = await this.#totalNodes();
+    // What was known before; asked when something is gone only, since it is a sum over all folders.
+    let total: number | undefined;
+    const isTooMany = async (nodes: number): Promise<boolean> => {
+      total ??= (await this.#totalNodes()) - progress.created;
+      return this.#isTooMany(nodes, total);
+    };
     let batch: Exclude<Difference, { kind: 'delete' }>[] = [];
     let gone: Extract<Difference, { kind: 'delete' }>[] = [];
     let goneNodes = 0;
@@ -175,7 +180,7 @@ export class Keeper {
       if (difference.kind === 'delete') {
         goneNodes += difference.nodes;
         if (gone.length < deletesMax) gone.push(difference);
-        else if (!isDryRun && (isConfirmed || !this.#isTooMany(goneNodes, total))) {
+        else if (!isDryRun && (isConfirmed || !(await isTooMany(goneNodes)))) {
           await applyDeletes();
           gone.push(difference);
         }
@@ -191,7 +196,7 @@ export class Keeper {
     const left = gone.length < deletesMax ? gone.reduce((sum, { nodes }) => sum + nodes, 0) : goneNodes;
     progress.deleted = left;
     if (isDryRun) return;
-    if (!isConfirmed && this.#isTooMany(left, total)) {
+    if (left > 0 && !isConfirmed && (await isTooMany(left))) {
       progress.deleted = 0;
       throw failedPrecondition(
         `${left} of ${total} files and folders are gone from ${this.#options.root}; they are kept in the index until somebody confirms that`,
@@ -442,7 +447,8 @@ function toMessage(change: PlannedChange, etags: Hints['etags']): ChangeInit {
 
 /** An etag counts for the state of the file it was made for. */
 function etagOf({ sizeBytes, mtimeUs }: TreeEntry, hint: EtagHint | undefined): string {
-  return hint && hint.sizeBytes === sizeBytes && hint.mtimeMs === Math.floor(mtimeUs / 1000) ? hint.etag : '';
+  const sinceUs = hint ? mtimeUs - hint.mtimeMs * 1000 : -1;
+  return hint && hint.sizeBytes === sizeBytes && sinceUs >= 0 && sinceUs <= 1000 ? hint.etag : '';
 }
 
 /** Stands for what the index has when only the index needs to know: it differs from everything. */

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { Datasources } from '#gen/cellar/data/v1/datasources_pb.ts';
+import { SyncStatus_State } from '#gen/cellar/data/v1/sync_pb.ts';
+import { SettingSchema, Settings } from '#gen/cellar/platform/v1/services_pb.ts';
+import { implement } from '#kernel/calls/dispatcher.ts';
+import { ServiceState } from '#kernel/services/registry.ts';
+import { defineService } from '#kernel/services/service.ts';
+import { until } from '#kernel/testing/engines.ts';
+import { startDataPlatform, temporaryParent, user } from '../testing/data-platform.ts';
+import { checkFolder } from './logic/check-folder.ts';
+import { datasources } from './main.ts';
+
+/** Settings that are only remembered, and a plan that makes the services known when one is set, as the supervisor would. */
+async function start(t: TestContext) {
+  const stored = new Map<string, string>();
+  const onSet = { call: (_key: string, _value: string | undefined): void => undefined };
+  const settings = defineService({
+    name: 'cellar.grpc.settings',
+    description: 'Remembers.',
+    contracts: [Settings],
+    settings: {},
+    needs: [],
+    placement: 'main',
+    start: async () => ({
+      bindings: [
+        implement(Settings, {
+          listSettings: () => ({}),
+          getSetting: ({ key }) => ({ key }),
+          setSetting: ({ key, value }) => {
+            stored.set(key, value);
+            onSet.call(key, value);
+            return { key, value };
+          },
+          unsetSetting: ({ key }) => {
+            stored.delete(key);
+            onSet.call(key, undefined);
+            return create(SettingSchema, { key });
+          },
+        }),
+      ],
+    }),
+  });
+  const more = [settings, datasources].map((definition) => ({ definition, instance: '', plan: undefined }));
+  const data = await startDataPlatform(t, { more });
+  return { data, stored, onSet, client: data.platform.client(Datasources, user), registry: data.platform.surroundings.registry };
+}
+
+test('datasources are listed with the state of their sync', async (t) => {
+  const { data, client } = await start(t);
+  writeFileSync(join(data.folder(), 'x'), 'abc');
+  await until(async () => (await client.getDatasource({ name: 'docs' })).sync?.sizeBytes === 3n);
+  const { datasources: listed } = await client.listDatasources({});
+  assert.equal(listed.length, 1);
+  assert.deepEqual(
+    [listed[0]?.name, listed[0]?.folder, listed[0]?.objectsService, listed[0]?.bucketFolder, listed[0]?.sync?.state],
+    ['docs', data.folder(), 'cellar.grpc.data.objects.local1', 'docs', SyncStatus_State.WATCHING],
+  );
+  await assert.rejects(client.getDatasource({ name: 'none' }), { reason: 'datasource_missing' });
+});
+
+test('a datasource whose sync is away is listed without its state', async (t) => {
+  const { client, registry } = await start(t);
+  const own = registry.get('cellar.grpc.data.sync.docs');
+  assert.ok(own);
+  registry.set({ ...own, state: ServiceState.Backoff });
+  const found = await client.getDatasource({ name: 'docs' });
+  assert.equal(found.sync, undefined);
+});
+
+test('adding checks the folder, stores it, and waits for the services', async (t) => {
+  const { data, stored, onSet, client, registry } = await start(t);
+  const folder = join(data.parent, 'new');
+  const add = (name: string, at: string) => client.createDatasource({ datasource: { name, folder: at } });
+  await assert.rejects(add('new', folder), { reason: 'folder_missing' });
+  await assert.rejects(add('new', 'relative'), { reason: 'folder_relative' });
+  await assert.rejects(add('Bad_Name', data.parent), { reason: 'invalid_request' });
+  await assert.rejects(add('docs', data.parent), { code: 'already_exists' });
+  await assert.rejects(add('again', data.folder()), { reason: 'folder_overlaps' });
+  await assert.rejects(add('around', data.parent), { reason: 'folder_overlaps' });
+  assert.equal(stored.size, 0);
+  mkdirSync(folder);
+  onSet.call = () => {
+    for (const kind of ['index', 'sync', 'objects']) {
+      const service = `cellar.grpc.data.${kind}`;
+      const old = registry.get(kind === 'objects' ? `${service}.local1` : `${service}.docs`);
+      assert.ok(old);
+      const plan =
+        kind === 'objects'
+          ? {
+              parent: data.parent,
+              buckets: [
+                { bucket: 'docs', folder: 'docs' },
+                { bucket: 'new', folder: 'new' },
+              ],
+            }
+          : { datasource: 'new', folder, objectsService: 'cellar.grpc.data.objects.local1' };
+      registry.set({ ...old, service: kind === 'objects' ? `${service}.local1` : `${service}.new`, plan });
+    }
+  };
+  const made = await add('new', folder);
+  assert.deepEqual([made.name, made.folder], ['new', folder]);
+  assert.deepEqual([...stored], [['datasources.new.folder', JSON.stringify(folder)]]);
+  onSet.call = () => registry.remove('cellar.grpc.data.index.new');
+  await client.deleteDatasource({ name: 'new' });
+  assert.equal(stored.size, 0);
+  await assert.rejects(client.deleteDatasource({ name: 'new' }), { reason: 'datasource_missing' });
+});
+
+test('a resync tells its progress', async (t) => {
+  const { data, client } = await start(t);
+  writeFileSync(join(data.folder(), 'x'), 'abc');
+  const last = (await Array.fromAsync(client.resyncDatasource({ name: 'docs' }))).at(-1);
+  assert.deepEqual([last?.done, last?.seen], [true, 1n]);
+});
+
+test('a folder is stored without links on its way', async (t) => {
+  const parent = temporaryParent(t, ['real']);
+  symlinkSync('real', join(parent, 'link'));
+  assert.equal(await checkFolder('a', join(parent, 'link'), {}), join(parent, 'real'));
+  await assert.rejects(checkFolder('a', join(parent, 'link'), { b: { folder: join(parent, 'real') } }), {
+    reason: 'folder_overlaps',
+  });
+  writeFileSync(join(parent, 'file'), '');
+  await assert.rejects(checkFolder('a', join(parent, 'file'), {}), { reason: 'not_a_folder' });
+});
+
+test('a folder that may not be read is refused', {
+  skip: process.getuid?.() === 0 ? false : 'needs root to become another user',
+}, async (t) => {
+  const parent = temporaryParent(t, ['closed']);
+  chmodSync(parent, 0o755);
+  chmodSync(join(parent, 'closed'), 0o700);
+  // Of `access` the real user counts, so another process has to ask.
+  const script = `import { checkFolder } from '#data/datasources/logic/check-folder.ts';
+    checkFolder('a', ${JSON.stringify(join(parent, 'closed'))}, {}).then(() => console.log('served'), ({ reason }) => console.log(reason));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module-typescript', '--eval', script], {
+    uid: 65_534,
+    gid: 65_534,
+    encoding: 'utf8',
+    env: {},
+  });
+  assert.equal(stdout.trim(), 'folder_unreadable', stderr);
+});
