@@ -43,7 +43,7 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
   const http: Surroundings['http'] = new Map();
   const audit: Audit = createAudit({ path: paths.audit, log });
   const path = socketPath(home, options.socket);
-  const channels = await createProcessChannels({ endpoint, path, log });
+  const channels = await createProcessChannels({ endpoint, path, registry, tls: undefined, log });
   // Most processes never see raw HTTP, and Node's part for it is large.
   const forwarding = lazy(async () => (await import('./http.ts')).createForward(registry, http));
   let closeHttp: (() => Promise<void>) | undefined;
