@@ -11,6 +11,7 @@ import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrations.ts';
 import type { Log } from '../log.ts';
 import type { SettingsSpec } from '../settings/setting.ts';
+import { createRetry } from '../transports/retry-budget.ts';
 import type { Engines } from './engines.ts';
 import { type Address, type Channels, type Registry, routeTo, ServiceState } from './registry.ts';
 import {
@@ -159,6 +160,7 @@ async function createMicro(
   const folder = join(surroundings.home, 'services', name);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const self = serviceCaller(name);
+  const retry = createRetry();
   const own = (): Database => {
     if (!database) throw new Error(`${name} declares no migrations, so it has no database`);
     return database;
@@ -198,7 +200,7 @@ async function createMicro(
         route: routeTo(surroundings.registry, surroundings.channels, desc.typeName, request.service),
         caller: self,
         via: name,
-        ...(request.retry ? { retry: request.retry } : {}),
+        retry: request.retry ?? retry,
       }),
     forward: surroundings.forward,
     signal,

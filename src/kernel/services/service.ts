@@ -69,6 +69,7 @@ export function instanceName({ definition, instance }: Pick<ServiceInstance, 'de
 export interface ClientRequest {
   /** The instance meant; absent: whoever serves the contract. */
   readonly service?: string;
+  /** How idempotent calls are repeated; absent: a few times within some 200 ms, within the service's budget. */
   readonly retry?: RetryOptions;
 }
 
