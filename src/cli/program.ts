@@ -38,7 +38,7 @@ export async function createProgram(args: readonly string[] | undefined, context
     .version(manifest.version, '-V, --version', 'Print the version.')
     .helpOption('-h, --help', 'Show help.')
     .helpCommand(false)
-    .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(stdout.columns ?? 100, 120) })
+    .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(stdout.columns || 100, 120) })
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),

@@ -24,8 +24,9 @@ export function createProgress(output: Output, title: string): Progress {
   }
   const { stderr } = output;
   let state: ProgressState = { done: 0, text: '' };
+  let isOver = false;
   const draw = (): void => {
-    stderr.write(`\r\u001b[K${renderProgress(title, state, stderr.columns ?? 80)}`);
+    stderr.write(`\r\u001b[K${renderProgress(title, state, stderr.columns || 80)}`);
   };
   const clear = (): void => {
     stderr.write('\r\u001b[K');
@@ -36,6 +37,8 @@ export function createProgress(output: Output, title: string): Progress {
       state = next;
     },
     [Symbol.dispose]: () => {
+      if (isOver) return;
+      isOver = true;
       clearInterval(timer);
       clear();
     },
