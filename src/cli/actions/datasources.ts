@@ -82,7 +82,7 @@ export async function resyncDatasource(
         done: Number(step.seen),
         // What the index knew is only a guess at what the folder holds.
         total: expected && Number(step.seen) < expected ? expected : undefined,
-        text: `${plural(step.seen, 'entry').replace('entrys', 'entries')}, ${formatCount(Math.round(step.rate))}/s`,
+        text: `${plural(step.seen, 'entry', 'entries')}, ${formatCount(Math.round(step.rate))}/s`,
       });
     }
   }
@@ -90,7 +90,7 @@ export async function resyncDatasource(
     throw new Fault(Code.Unavailable, `Cannot tell how the comparison of ${name} ended: the server stopped telling`);
   const { seen, created, updated, deleted } = last;
   const changes = `${formatCount(created)} created, ${formatCount(updated)} updated, ${formatCount(deleted)} deleted`;
-  output.message(`Compared ${formatCount(seen)} entries of ${name}: ${dryRun ? 'would be ' : ''}${changes}.`);
+  output.message(`Compared ${plural(seen, 'entry', 'entries')} of ${name}: ${dryRun ? 'would be ' : ''}${changes}.`);
   if (output.isJson) show(context, ResyncProgressSchema, last, () => '');
 }
 

@@ -21,8 +21,8 @@ export function formatCount(count: number | bigint): string {
 }
 
 /** `3 files`, `1 file`. */
-export function plural(count: number | bigint, noun: string): string {
-  return `${formatCount(count)} ${noun}${BigInt(count) === 1n ? '' : 's'}`;
+export function plural(count: number | bigint, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${BigInt(count) === 1n ? one : many}`;
 }
 
 /** `450 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`. Unit of the argument: milliseconds. */
