@@ -11,6 +11,7 @@ import { Registry } from '#kernel/services/registry.ts';
 import { resolveSettings, type Settings, settingValue } from '#kernel/settings/resolve.ts';
 import { type Catalogue, serviceOf } from './catalogue.ts';
 import { limitsOf } from './limits.ts';
+import { machineEdgeOf } from './machine-edge.ts';
 import { settingsSchema } from './schema.ts';
 
 type Init = Extract<ToFork, { kind: 'init' }>;
@@ -111,6 +112,7 @@ export function runFork(name: string, catalogue: Catalogue): void {
       registry,
       settings: () => settings,
       restarts: init.restarts,
+      machineEdge: await machineEdgeOf({ home: init.home, name: init.machine, settings, port: 0 }),
     });
     stop = () => parts.close();
     if (definition.hasHttp) await parts.listenHttp();
@@ -121,7 +123,7 @@ export function runFork(name: string, catalogue: Catalogue): void {
     };
     await waitForNeeds(init.needs, instance.instance, registry, stopping.signal);
     registry.watch((registration) => {
-      if (registration.service === name) tell({ kind: 'registry', registration });
+      if (registration.service === name) tell({ kind: 'registry', registration, remote: parts.remote });
     });
     const started: Started = await startInstance(instance, parts.surroundings);
     const stopHealth = watchHealth({

@@ -11,19 +11,21 @@ import { killLeftovers, rememberProcesses } from '#kernel/process/leftovers.ts';
 import { lockHome } from '#kernel/process/lock.ts';
 import { LogFile } from '#kernel/process/log-file.ts';
 import { homePaths } from '#kernel/process/paths.ts';
+import { shareRegistry } from '#kernel/process/shared-registry.ts';
 import { spawnFork } from '#kernel/process/spawn-fork.ts';
 import { type ForkStats, Supervisor } from '#kernel/process/supervisor.ts';
-import { createSurroundings, databaseUrl } from '#kernel/process/surroundings.ts';
+import { createSurroundings, databaseUrl, type RemoteAddresses } from '#kernel/process/surroundings.ts';
 import { type Started, startInstance } from '#kernel/services/launcher.ts';
-import { Registry, ServiceState } from '#kernel/services/registry.ts';
+import { type Registration, Registry, ServiceState } from '#kernel/services/registry.ts';
 import { instanceName, type ServiceDefinition, type ServiceInstance } from '#kernel/services/service.ts';
 import { type Given, settingValue } from '#kernel/settings/resolve.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { type Catalogue, loadDefinitions } from './catalogue.ts';
-import { planInstances } from './data-instances.ts';
+import { type DataInstances, planInstances } from './data-instances.ts';
 import { sectionsFor } from './fork-settings.ts';
 import { limitsOf } from './limits.ts';
 import { loadSettings } from './load-settings.ts';
+import { machineEdgeOf } from './machine-edge.ts';
 import type { Platform } from './platform.ts';
 import { servicesService } from './services-service/main.ts';
 import { settingsService } from './settings-service/main.ts';
@@ -124,6 +126,7 @@ async function start(
   const registry = new Registry();
   const metrics: ProcessMetrics = new ProcessMetrics(async () => (await supervisor?.families()) ?? []);
   addProcessMetrics(metrics, 'main');
+  const edge = await machineEdgeOf({ home, name: machine, settings: live.settings });
   const parts = await createSurroundings({
     home,
     machine,
@@ -133,6 +136,7 @@ async function start(
     registry,
     settings: () => live.settings,
     restarts: 0,
+    machineEdge: edge,
   });
   undo.push(() => parts.close());
   const cpu = sampleCpu();
@@ -153,13 +157,23 @@ async function start(
     : undefined;
   undo.push(() => supervisor?.close());
 
-  let plan = await planInstances(home, live.settings, known, catalogue.plan);
+  const patterns = setting('machine.services') as readonly string[];
+  /** The platform's own two look after this machine's processes and run on each. */
+  const runsOnThisMachine = (instance: ServiceInstance): boolean =>
+    !known.includes(instance.definition) || isMeant(patterns, instanceName(instance));
+  const planHere = async (): Promise<DataInstances> => {
+    const { instances, problems } = await planInstances(home, live.settings, known, catalogue.plan);
+    return { instances: instances.filter(runsOnThisMachine), problems };
+  };
+  let plan = await planHere();
   const platform: Platform = {
     home,
     log,
     settings: live,
     stats: (service): ForkStats =>
-      supervisor?.stats(service) ?? { memoryBytes: process.memoryUsage.rss(), cpuPercent: cpu.percent() },
+      registry.get(service)?.machine !== machine
+        ? { memoryBytes: 0, cpuPercent: 0 }
+        : (supervisor?.stats(service) ?? { memoryBytes: process.memoryUsage.rss(), cpuPercent: cpu.percent() }),
     url: (service) => running.get(service)?.started.running.url ?? '',
     instance: (service) => {
       const definition = definitionOf(service);
@@ -207,9 +221,27 @@ async function start(
 
   // In one process nobody asks by socket.
   if (supervisor && definitions.some(({ placement, hasHttp }) => placement === 'main' && hasHttp)) await parts.listenHttp();
+  // Each machine has its own of these two, so others need not know of them.
+  const own = new Set(definitions.filter((definition) => !known.includes(definition)).map(({ name }) => name));
+  if (edge) {
+    const database = openDatabase({ url: databaseUrl(home, live.settings, 'cellar.registry'), name: 'cellar.registry', log });
+    undo.push(() => database.close());
+    const shared = await shareRegistry({
+      database,
+      machine,
+      registry,
+      local: () =>
+        registry.all
+          .filter((registration) => registration.machine === machine && !own.has(registration.service))
+          .map((registration) => asSeenByMachines(registration, supervisor?.remote(registration.service) ?? parts.remote)),
+      log,
+    });
+    undo.push(() => shared.close());
+  }
   const single = definitions
     .filter(({ hasInstances }) => !hasInstances)
-    .map((definition): ServiceInstance => ({ definition, instance: '', plan: undefined }));
+    .map((definition): ServiceInstance => ({ definition, instance: '', plan: undefined }))
+    .filter(runsOnThisMachine);
   const failure = new AbortController();
   const startSignal = AbortSignal.any([signal, failure.signal]);
   undo.push(() => stopAll());
@@ -354,7 +386,7 @@ async function start(
   async function replan(): Promise<void> {
     if (stopping.signal.aborted) return;
     const before = plan;
-    plan = await planInstances(home, live.settings, known, catalogue.plan);
+    plan = await planHere();
     const wanted = new Map(plan.instances.map((instance) => [instanceName(instance), instance]));
     const had = new Map(before.instances.map((instance) => [instanceName(instance), instance]));
     for (const [datasource, reason] of Object.entries(plan.problems)) {
@@ -375,6 +407,19 @@ async function start(
     for (const instance of here) announce(instance, ServiceState.Starting, '');
     await Promise.all(here.map((instance) => startHere(instance).catch((error: unknown) => failed(instance, error))));
   }
+}
+
+/** A registration with the address other machines use; without one it cannot be reached from there. */
+function asSeenByMachines(registration: Registration, remote: RemoteAddresses | undefined): Registration {
+  return { ...registration, address: remote?.rpc ?? registration.address, http: registration.http && remote?.http };
+}
+
+/** True when the list names the service: as it is, by its beginning (`cellar.grpc.data.*`), without its instance, or by being empty. */
+export function isMeant(patterns: readonly string[], service: string): boolean {
+  if (patterns.length === 0) return true;
+  return patterns.some((pattern) =>
+    pattern.endsWith('*') ? service.startsWith(pattern.slice(0, -1)) : service === pattern || service.startsWith(`${pattern}.`),
+  );
 }
 
 /** What went wrong in a service of the main process, with its name: the start ends with it. */

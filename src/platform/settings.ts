@@ -1,5 +1,5 @@
 import type { Section } from '#kernel/settings/schema.ts';
-import { boolean, choice, integer, list, map, Secret, type SettingsOf, secret, text } from '#kernel/settings/setting.ts';
+import { choice, integer, list, map, Secret, type SettingsOf, secret, text } from '#kernel/settings/setting.ts';
 
 const restart = { needsRestart: true } as const;
 
@@ -143,10 +143,10 @@ export const platformSettings = {
       meaning: 'Services that run on this machine, such as `cellar.grpc.data.index` or `cellar.grpc.data.*`. Empty: all.',
       ...restart,
     }),
-    ca: text({ default: '', meaning: 'Folder with the certificates of this machine. Empty: `ca/` in the home.', ...restart }),
-    joins: boolean({
-      default: false,
-      meaning: 'Another machine keeps the settings, users and policies; this one runs services for it.',
+    bundle: text({
+      default: '',
+      meaning:
+        'File with the certificate of this machine, made by `cellar machine add` on the first one. Empty: this is the first one, which has the CA.',
       ...restart,
     }),
   },

@@ -58,7 +58,7 @@ const handler: HttpHandler = async (request, response) => {
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cellar-http-'));
   const path = join(folder, 's.http');
-  closeService = await serveHttp(path, new Map([[service, handler]]));
+  closeService = (await serveHttp({ path }, new Map([[service, handler]]))).close;
   registry.set({
     service,
     contracts: [],
@@ -72,7 +72,7 @@ before(async () => {
     restarts: 0,
     startTimeMs: 0,
   });
-  const { forward, close } = createForward(registry, new Map());
+  const { forward, close } = createForward({ registry, handlers: new Map(), tls: undefined });
   closeForward = close;
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const name = request.url === '/nobody' ? 'cellar.grpc.nobody' : service;

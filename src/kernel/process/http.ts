@@ -1,9 +1,26 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import {
+  createServer as createSecureServer,
+  Agent as SecureAgent,
+  type Server as SecureServer,
+  request as secureRequest,
+} from 'node:https';
+import type { ListenOptions } from 'node:net';
 import { dirname } from 'node:path';
 import { unavailable } from '../fault.ts';
 import type { Registry } from '../services/registry.ts';
 import type { HttpHandler, Micro } from '../services/service.ts';
+import type { TlsIdentity } from '../transports/ca/tls.ts';
 
 /** Says which service of the process is meant, when it has several. */
 const serviceHeader = 'x-cellar-service';
@@ -20,10 +37,17 @@ const hopByHop = new Set([
   serviceHeader,
 ]);
 
-/** Serves raw HTTP of this process's services on a Unix socket, for the gateway in another process. Result: closes it. */
-export async function serveHttp(path: string, handlers: ReadonlyMap<string, HttpHandler>): Promise<() => Promise<void>> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await rm(path, { force: true });
+/** Where raw HTTP is served: for processes of this machine, or for other machines, which show a certificate of the same CA. */
+export type HttpPlace = { readonly path: string } | { readonly host: string; readonly port: number; readonly tls: TlsIdentity };
+
+export interface HttpService {
+  /** Of a place with a host; else 0. */
+  readonly port: number;
+  readonly close: () => Promise<void>;
+}
+
+/** Serves raw HTTP of this process's services, for the gateway in another process. */
+export async function serveHttp(place: HttpPlace, handlers: ReadonlyMap<string, HttpHandler>): Promise<HttpService> {
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const name = request.headers[serviceHeader];
     const handler = typeof name === 'string' ? handlers.get(name) : handlers.values().next().value;
@@ -34,18 +58,35 @@ export async function serveHttp(path: string, handlers: ReadonlyMap<string, Http
     void handler(request, response);
   };
   // Bodies of any length may come: how long they take is bounded at the edge, which sees the real client.
-  const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, highWaterMark: 256 * 1024 }, handle);
+  const options = { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, highWaterMark: 256 * 1024 };
+  const server = 'path' in place ? createServer(options, handle) : secureServer(place.tls, options, handle);
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     continueOnRead(request, response);
     handle(request, response);
   });
-  await listen(server, path);
-  return () =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeIdleConnections();
-      setTimeout(() => server.closeAllConnections(), 1000).unref();
-    });
+  if ('path' in place) {
+    await mkdir(dirname(place.path), { recursive: true, mode: 0o700 });
+    await rm(place.path, { force: true });
+  }
+  await listen(server, 'path' in place ? { path: place.path } : { host: place.host, port: place.port });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address ? address.port : 0,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+        setTimeout(() => server.closeAllConnections(), 1000).unref();
+      }),
+  };
+}
+
+/** Only who shows a certificate of the installation's CA is heard. Follows renewals. */
+function secureServer(tls: TlsIdentity, options: ServerOptions, handle: RequestListener): SecureServer {
+  const server = createSecureServer({ ...options, ...tls.material, requestCert: true, rejectUnauthorized: true }, handle);
+  const unwatch = tls.watch((material) => server.setSecureContext(material));
+  server.once('close', unwatch);
+  return server;
 }
 
 /**
@@ -61,49 +102,68 @@ export function continueOnRead(request: IncomingMessage, response: ServerRespons
   };
 }
 
+export interface ForwardOptions {
+  readonly registry: Registry;
+  /** Of this process, by service. */
+  readonly handlers: ReadonlyMap<string, HttpHandler>;
+  /** To reach other machines. */
+  readonly tls: TlsIdentity | undefined;
+}
+
+type Peer = { readonly agent: Agent | undefined } & (
+  | { readonly socketPath: string }
+  | { readonly host: string; readonly port: number }
+);
+
 /**
  * Hands raw requests to whoever serves them: in this process directly, in another over its Unix socket, streaming both ways.
  * The client leaving ends the request there; the service dying before it answered rejects with `unavailable`, afterwards the
  * response is cut off.
  */
-export function createForward(
-  registry: Registry,
-  handlers: ReadonlyMap<string, HttpHandler>,
-): { forward: Micro['forward']; close(): void } {
-  const agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 32, timeout: 0 });
+export function createForward({ registry, handlers, tls }: ForwardOptions): { forward: Micro['forward']; close(): void } {
+  const pool = { keepAlive: true, maxSockets: 256, maxFreeSockets: 32, timeout: 0 };
+  const agent = new Agent(pool);
+  const secureAgent = tls && new SecureAgent({ ...pool, ...tls.material });
+  const unwatch = tls?.watch((material) => Object.assign(secureAgent?.options ?? {}, material));
   const forward: Micro['forward'] = async (service, request, response) => {
     const handler = handlers.get(service);
     if (handler) return handler(request, response);
     const address = registry.get(service)?.http;
-    if (address?.kind !== 'local') throw away(service, 'it is not running');
+    if (address === undefined || address.kind === 'direct') throw away(service, 'it is not running');
+    if (address.kind === 'grpc' && !secureAgent) throw away(service, 'this machine has no certificate');
+    const peer =
+      address.kind === 'local'
+        ? { agent, socketPath: address.path }
+        : { agent: secureAgent, host: address.host, port: address.port };
     try {
-      await pass(agent, service, address.path, request, response);
+      await pass(peer, service, request, response);
     } catch (error) {
       // A kept connection may have been closed by a peer that restarted; without a body the request can simply be sent again.
       if (!(error instanceof StaleConnection)) throw error;
-      await pass(agent, service, address.path, request, response);
+      await pass(peer, service, request, response);
     }
   };
-  return { forward, close: () => agent.destroy() };
+  return {
+    forward,
+    close: () => {
+      agent.destroy();
+      secureAgent?.destroy();
+      unwatch?.();
+    },
+  };
 }
 
 class StaleConnection extends Error {}
 
-function pass(
-  agent: Agent,
-  service: string,
-  socketPath: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+function pass(peer: Peer, service: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const hasBody =
     request.headers['content-length'] !== undefined
       ? request.headers['content-length'] !== '0'
       : request.headers['transfer-encoding'] !== undefined;
-  const upstream = httpRequest({
-    agent,
-    socketPath,
+  const send = 'socketPath' in peer ? httpRequest : secureRequest;
+  const upstream = send({
+    ...peer,
     method: request.method,
     path: request.url,
     headers: [...endToEnd(request.rawHeaders), serviceHeader, service],
@@ -176,10 +236,10 @@ function away(service: string, why: string, cause?: unknown): Error {
   });
 }
 
-async function listen(server: Server, path: string): Promise<void> {
+async function listen(server: Server | SecureServer, place: ListenOptions): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, () => {
+    server.listen(place, () => {
       server.off('error', reject);
       resolve();
     });

@@ -2,6 +2,7 @@ import type { MetricFamily } from '../metrics.ts';
 import type { Registration } from '../services/registry.ts';
 import type { Given } from '../settings/resolve.ts';
 import type { Need } from './instances.ts';
+import type { RemoteAddresses } from './surroundings.ts';
 
 /** What the main process tells a fork, over the IPC channel. */
 export type ToFork =
@@ -29,7 +30,8 @@ export type ToFork =
 export type FromFork =
   /** Its first words: it is listening to messages now. */
   | { readonly kind: 'hello' }
-  | { readonly kind: 'registry'; readonly registration: Registration }
+  /** `remote`: as other machines reach it. */
+  | { readonly kind: 'registry'; readonly registration: Registration; readonly remote: RemoteAddresses | undefined }
   | { readonly kind: 'heartbeat'; readonly memoryBytes: number; readonly cpuPercent: number }
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'metrics'; readonly id: number; readonly families: readonly MetricFamily[] };

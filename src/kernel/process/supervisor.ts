@@ -18,6 +18,7 @@ import {
   stoppedFork,
   supervise,
 } from './supervise.ts';
+import type { RemoteAddresses } from './surroundings.ts';
 
 /** One process to keep running: an instance of a service. */
 export interface ForkSpec {
@@ -58,8 +59,8 @@ interface Child {
   process: ChildProcess | undefined;
   stats: ForkStats;
   startTimeMs: number;
-  /** What it says of its service, as it says it. */
-  said: Registration | undefined;
+  /** How other machines reach it, when there are any. */
+  remote: RemoteAddresses | undefined;
 }
 
 const tickMs = 100;
@@ -102,10 +103,15 @@ export class Supervisor {
       process: undefined,
       stats: { memoryBytes: 0, cpuPercent: 0 },
       startTimeMs: 0,
-      said: undefined,
+      remote: undefined,
     };
     this.#children.set(spec.name, child);
     this.#happened(child, { kind: 'start' });
+  }
+
+  /** How other machines reach a service's process. */
+  remote(name: string): RemoteAddresses | undefined {
+    return this.#children.get(name)?.remote;
   }
 
   /** Restarts in order. Result: false when there is no such process. */
@@ -197,7 +203,7 @@ export class Supervisor {
 
   #spawn(child: Child): void {
     const { name } = child.spec;
-    child.said = undefined;
+    child.remote = undefined;
     child.startTimeMs = Date.now();
     const process = this.#options.spawn(name);
     child.process = process;
@@ -242,7 +248,7 @@ export class Supervisor {
         this.#happened(child, { kind: 'heartbeat', memoryBytes: message.memoryBytes });
         return;
       case 'registry':
-        child.said = message.registration;
+        child.remote = message.remote;
         if (message.registration.state === ServiceState.Ready) this.#happened(child, { kind: 'ready' });
         else if (message.registration.state === ServiceState.Unhealthy)
           this.#happened(child, { kind: 'unhealthy', reason: message.registration.reason });

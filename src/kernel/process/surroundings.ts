@@ -5,11 +5,12 @@ import type { Log } from '../log.ts';
 import type { ProcessMetrics } from '../metrics.ts';
 import { createEngines } from '../services/engines.ts';
 import type { Surroundings } from '../services/launcher.ts';
-import type { Registry } from '../services/registry.ts';
+import type { Address, Registry } from '../services/registry.ts';
 import type { ServiceDefinition } from '../services/service.ts';
 import { settingsView } from '../settings/live-settings.ts';
 import { type Settings, settingValue } from '../settings/resolve.ts';
 import type { Secret, SettingsSpec } from '../settings/setting.ts';
+import type { TlsIdentity } from '../transports/ca/tls.ts';
 import { createProcessChannels } from './channels.ts';
 import { sectionName } from './instances.ts';
 import { homePaths, socketPath } from './paths.ts';
@@ -25,11 +26,28 @@ export interface ProcessOptions {
   /** The settings as they are now. */
   readonly settings: () => Settings;
   readonly restarts: number;
+  /** Among several machines: where others reach this process, and its certificate. Port 0: any. */
+  readonly machineEdge: MachineEdge | undefined;
+}
+
+export interface MachineEdge {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: TlsIdentity;
+}
+
+/** A process as other machines reach it. */
+export interface RemoteAddresses {
+  readonly rpc: Address;
+  /** Absent until it answers HTTP. */
+  readonly http: Address | undefined;
 }
 
 /** What services of a process stand on, and how to let it go again. */
 export interface ProcessSurroundings {
   readonly surroundings: Surroundings;
+  /** How other machines reach this process; undefined when this machine is alone. */
+  readonly remote: RemoteAddresses | undefined;
   /** Begins to answer HTTP for other processes. */
   listenHttp(): Promise<void>;
   close(): Promise<void>;
@@ -37,16 +55,25 @@ export interface ProcessSurroundings {
 
 /** Sockets, channels, audit and all else a process has before it starts services. */
 export async function createSurroundings(options: ProcessOptions): Promise<ProcessSurroundings> {
-  const { home, log, metrics, registry, settings } = options;
+  const { home, log, metrics, registry, settings, machineEdge } = options;
   const paths = homePaths(home);
   const endpoint = new Endpoint();
   const http: Surroundings['http'] = new Map();
   const audit: Audit = createAudit({ path: paths.audit, log });
   const path = socketPath(home, options.socket);
-  const channels = await createProcessChannels({ endpoint, path, registry, tls: undefined, log });
+  const channels = await createProcessChannels({ endpoint, path, registry, tls: machineEdge?.tls, log });
   // Most processes never see raw HTTP, and Node's part for it is large.
-  const forwarding = lazy(async () => (await import('./http.ts')).createForward(registry, http));
-  let closeHttp: (() => Promise<void>) | undefined;
+  const forwarding = lazy(async () =>
+    (await import('./http.ts')).createForward({ registry, handlers: http, tls: machineEdge?.tls }),
+  );
+  const closing: (() => Promise<void>)[] = [];
+  let remote: RemoteAddresses | undefined;
+  if (machineEdge) {
+    const { serveGrpc } = await import('../transports/grpc/server.ts');
+    const server = await serveGrpc(endpoint, { ...machineEdge, log });
+    closing.push(() => server.close(AbortSignal.timeout(1000)));
+    remote = { rpc: { kind: 'grpc', host: machineEdge.host, port: server.port }, http: undefined };
+  }
   const engines = createEngines({
     streamsUrl: (settingValue(settings(), 'streams.url') as Secret).reveal(),
     leasesUrl: (settingValue(settings(), 'leases.url') as Secret).reveal(),
@@ -76,12 +103,21 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
   };
   return {
     surroundings,
+    get remote() {
+      return remote;
+    },
     listenHttp: async () => {
       const { serveHttp } = await import('./http.ts');
-      closeHttp ??= await serveHttp(socketPath(home, options.socket, 'http'), http);
+      const local = await serveHttp({ path: socketPath(home, options.socket, 'http') }, http);
+      closing.push(local.close);
+      if (!machineEdge || !remote) return;
+      const { host, tls } = machineEdge;
+      const wide = await serveHttp({ host, port: 0, tls }, http);
+      closing.push(wide.close);
+      remote = { ...remote, http: { kind: 'grpc', host, port: wide.port } };
     },
     close: async () => {
-      await closeHttp?.();
+      await Promise.all(closing.map((close) => close()));
       (await forwarding.made())?.close();
       await channels.close();
       await engines.close();
