@@ -31,7 +31,7 @@ export type WalkedEntry = TreeEntry & { readonly isUnread?: true; readonly epoch
 
 export interface WalkOptions {
   /** Called before a folder is read, so that a watch set then misses nothing. */
-  readonly onFolder: (path: string) => void;
+  readonly onFolder: (path: string, inode: number) => void;
   readonly onSkip: (path: string, reason: string) => void;
   /** Noted with each entry when it is looked at. */
   readonly epoch: () => number;
@@ -45,17 +45,18 @@ export interface WalkOptions {
 export async function* walkDisk(root: string, folder: string, options: WalkOptions): AsyncGenerator<readonly WalkedEntry[]> {
   const { onFolder, onSkip, epoch, signal } = options;
   let piece: WalkedEntry[] = [];
-  onFolder(folder);
+  const top = look(root, folder);
+  if (typeof top === 'object') onFolder(folder, top.inode);
   const stack = [{ path: folder, keys: await listFolder(root, folder), at: 0 }];
-  for (let top = stack.at(-1); top; top = stack.at(-1)) {
-    const key = top.keys[top.at++];
+  for (let level = stack.at(-1); level; level = stack.at(-1)) {
+    const key = level.keys[level.at++];
     if (key === undefined) {
       stack.pop();
       continue;
     }
     const isFolder = key.endsWith('/');
     const name = isFolder ? key.slice(0, -1) : key;
-    const path = top.path === '' ? name : `${top.path}/${name}`;
+    const path = level.path === '' ? name : `${level.path}/${name}`;
     const seen = look(root, path);
     if (seen === 'nothing') {
       if (name.includes('\ufffd')) onSkip(path, 'its name is not UTF-8');
@@ -67,7 +68,7 @@ export async function* walkDisk(root: string, folder: string, options: WalkOptio
       continue;
     }
     if (seen.isFolder) {
-      onFolder(path);
+      onFolder(path, seen.inode);
       try {
         const keys = await listFolder(root, path);
         piece.push({ ...seen, epoch: epoch() });

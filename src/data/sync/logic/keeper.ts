@@ -4,14 +4,14 @@ import type { Client } from '#kernel/calls/client.ts';
 import { Fault, failedPrecondition } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
-import { isEmptyFolder, look, type WalkedEntry, walkDisk } from './disk.ts';
+import { isEmptyFolder, look, type Seen, type WalkedEntry, walkDisk } from './disk.ts';
 import { parentOf, type TreeEntry } from './entry.ts';
 import { type Difference, mergeWalks } from './merge.ts';
 import { type Looked, outermost, type Plan, type PlannedChange, planChanges } from './plan-changes.ts';
 
 /** The folders being watched, as far as the keeper cares. */
 export interface Watches {
-  add(path: string): void;
+  add(path: string, inode: number): void;
   remove(path: string): void;
   move(path: string, newPath: string): void;
   clear(): void;
@@ -42,6 +42,8 @@ export interface Hints {
   readonly moves?: readonly { readonly path: string; readonly newPath: string }[];
   /** Position of storage's change stream that is covered when these are applied. */
   readonly position?: number;
+  /** Folders among the paths came, went, or were replaced: what is in them is compared, even when they seem to be the same. */
+  readonly areFoldersNew?: boolean;
   /** Storage itself says what is gone, so nobody has to confirm it. */
   readonly isTrusted?: boolean;
 }
@@ -124,15 +126,19 @@ export class Keeper {
 
   /**
    * Compares a folder and all below with the index and brings the index up to date.
-   * Errors: `failed_precondition` with reason `folder_missing`, `folder_empty` or `deletes_unconfirmed` when a person has to decide;
-   * nothing was deleted then. Those of the index.
+   * Errors: `failed_precondition` with reason `folder_missing`, `folder_empty`, `folder_other` or `deletes_unconfirmed` when a person has
+   * to decide; nothing was deleted then. Those of the index.
    */
   async pass(folder: string, options: PassOptions = {}): Promise<PassProgress> {
     const { isDryRun = false, progress = this.newProgress() } = options;
     try {
-      await this.#assertThere(folder, options.isConfirmed ?? false);
-      await this.#pass(folder, progress, options);
-      if (folder === '' && !isDryRun) this.#blocked = undefined;
+      const { top, isOther } = await this.#assertThere(folder, options.isConfirmed ?? false);
+      await this.#pass(folder, progress, { ...options, isOther });
+      if (folder === '' && !isDryRun) {
+        // Last, so that another folder counts as another until it has been compared.
+        await this.#locked(() => this.#tell([{ kind: 'put', entry: top }], { paths: [] }));
+        this.#blocked = undefined;
+      }
     } catch (error) {
       if (!isDryRun && isDecision(error)) this.#block(error.message);
       throw error;
@@ -211,7 +217,7 @@ export class Keeper {
   async *#differences(folder: string, progress: PassProgress, signal: AbortSignal): AsyncGenerator<Difference> {
     const { root, index, watches } = this.#options;
     const disk = walkDisk(root, folder, {
-      onFolder: (path) => watches.add(path),
+      onFolder: (path, inode) => watches.add(path, inode),
       onSkip: (path, reason) => {
         progress.skipped += 1;
         if (progress.skippedExamples.length < examplesMax) progress.skippedExamples.push(`${path}: ${reason}`);
@@ -279,7 +285,7 @@ export class Keeper {
     return typeof seen === 'object' ? seen : undefined;
   }
 
-  async #plan({ paths: hinted, etags }: Hints): Promise<Plan | undefined> {
+  async #plan({ paths: hinted, etags, areFoldersNew }: Hints): Promise<Plan | undefined> {
     const { root } = this.#options;
     const seen = new Map<string, Looked['seen']>();
     for (const path of hinted) {
@@ -310,7 +316,9 @@ export class Keeper {
     }
     // The root's content is compared by full passes only.
     const { changes, unknownFolders } = planChanges(looked);
-    return { changes, unknownFolders: unknownFolders.filter((path) => path !== '') };
+    // A removed folder's inode is given to the next one, so the same inode does not mean the same folder.
+    const named = areFoldersNew ? [...new Set(hinted)].filter((path) => isFolder(seen.get(path))) : [];
+    return { changes, unknownFolders: outermost([...unknownFolders, ...named].filter((path) => path !== '')) };
   }
 
   async #followMove(path: string, newPath: string): Promise<void> {
@@ -351,13 +359,14 @@ export class Keeper {
     return sum;
   }
 
-  async #assertThere(folder: string, isConfirmed: boolean): Promise<void> {
+  /** Result: the datasource's folder, and whether it is another than the one that was compared last. */
+  async #assertThere(folder: string, isConfirmed: boolean): Promise<{ readonly top: TreeEntry; readonly isOther: boolean }> {
     const { root, index, limits } = this.#options;
     const top = look(root, '');
     if (typeof top !== 'object' || !top.isFolder) throw this.#missing();
     if (folder !== '') {
       if (!this.isRootSame()) throw this.#missing();
-      return;
+      return { top, isOther: false };
     }
     const [{ found }, total] = await Promise.all([index.findEntries({ paths: [''] }), this.#totalNodes()]);
     const inode = Number(found[0]?.entry?.inode ?? 0n);
@@ -370,7 +379,7 @@ export class Keeper {
     }
     if (this.#rootInode !== 0 && this.#rootInode !== top.inode) this.#options.watches.clear();
     this.#rootInode = top.inode;
-    await this.#locked(() => this.#tell([{ kind: 'put', entry: top }], { paths: [] }));
+    return { top, isOther };
   }
 
   /** Errors: `failed_precondition` when the folder cannot be read. */
@@ -456,6 +465,12 @@ function noEntry(path: string): TreeEntry {
   return { path, isFolder: false, sizeBytes: -1, mtimeUs: -1, inode: -1 };
 }
 
+function isFolder(seen: Seen | undefined): boolean {
+  return typeof seen === 'object' && seen.isFolder;
+}
+
 function isDecision(error: unknown): error is Fault {
-  return error instanceof Fault && ['folder_missing', 'folder_empty', 'deletes_unconfirmed'].includes(error.reason);
+  return (
+    error instanceof Fault && ['folder_missing', 'folder_empty', 'folder_other', 'deletes_unconfirmed'].includes(error.reason)
+  );
 }

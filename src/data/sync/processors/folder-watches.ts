@@ -1,5 +1,5 @@
 import { type FSWatcher, readFileSync, watch } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isMissing, isPrivate } from '../logic/disk.ts';
 import { isWithin } from '../logic/entry.ts';
 
@@ -18,7 +18,8 @@ export interface FolderWatchesOptions {
  * the tree, just before a folder is read, so that there is no gap between reading and watching.
  */
 export interface FolderWatches {
-  add(path: string): void;
+  /** Sets a watch unless this very folder has one: another may have taken its place. */
+  add(path: string, inode: number): void;
   /** A folder and those in it are gone. */
   remove(path: string): void;
   /** A folder has another path now. A watch follows its folder, so only names change. */
@@ -29,7 +30,10 @@ export interface FolderWatches {
 
 interface Watched {
   path: string;
+  readonly inode: number;
   readonly watcher: FSWatcher;
+  /** It may have lost its folder, whose inode another can have by now. */
+  isSuspect: boolean;
 }
 
 /** What Linux keeps for a reader that is late; events beyond it are dropped, and Node does not tell. */
@@ -56,6 +60,8 @@ export function createFolderWatches({ root, onChange, onOverflow, onLimit }: Fol
   const heard = (watched: Watched, kind: string, name: string | null): void => {
     count();
     const path = name === null ? watched.path : watched.path === '' ? name : `${watched.path}/${name}`;
+    // A folder that is removed says so under its own name, as a child of that name would.
+    if (name === basename(watched.path === '' ? root : watched.path)) watched.isSuspect = true;
     if (!isPrivate(path)) onChange(path, kind === 'change');
   };
 
@@ -68,11 +74,15 @@ export function createFolderWatches({ root, onChange, onOverflow, onLimit }: Fol
     get size() {
       return byPath.size;
     },
-    add(path) {
-      if (byPath.has(path) || isLimited) return;
+    add(path, inode) {
+      const known = byPath.get(path);
+      if ((known?.inode === inode && !known.isSuspect) || isLimited) return;
+      if (known) drop(known);
       try {
         const watched: Watched = {
           path,
+          inode,
+          isSuspect: false,
           watcher: watch(join(root, path), { persistent: false }, (kind, name) => heard(watched, kind, name)),
         };
         watched.watcher.on('error', () => drop(watched));

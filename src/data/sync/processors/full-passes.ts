@@ -73,10 +73,10 @@ export function createFullPasses({ keeper, everyMs, log, signal, now }: FullPass
       if (signal.aborted) return 0;
       const fault = Fault.from(error);
       if (failures === 0 && !wasBlocked) log.warn('a full pass was cut off', { error: fault });
-      const before = await keeper.isRootFilled();
+      const before = await keeper.rootState();
       // What was wrong may be over at once: a disk is mounted again.
       const patience = AbortSignal.timeout(backoffMs(keeper.blocked ? blockedBackoff : backoff, failures + 1));
-      while (!signal.aborted && !patience.aborted && (!keeper.blocked || (await keeper.isRootFilled()) === before))
+      while (!signal.aborted && !patience.aborted && (!keeper.blocked || (await keeper.rootState()) === before))
         await rest(Math.min(rootMs, backoff.firstMs), signal);
       return failures + 1;
     }

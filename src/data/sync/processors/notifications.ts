@@ -65,7 +65,7 @@ export function createNotifications({ keeper, onFlood, log, signal }: Notificati
         const due = takeDue();
         if (due.length === 0 || signal.aborted) continue;
         try {
-          await keeper.examine({ paths: due });
+          await keeper.examine({ paths: due, areFoldersNew: true });
           failures = 0;
           for (const path of due) lookedAt.set(path, performance.now());
         } catch (error) {
