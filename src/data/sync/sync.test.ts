@@ -205,6 +205,8 @@ describe('sync', () => {
     // As a mount point looks without its disk.
     mkdirSync(folder);
     await assert.rejects(Array.fromAsync(data.sync().resync({})), { reason: 'folder_empty' });
+    writeFileSync(join(folder, 'beside'), 'by a program that writes there all the same');
+    for (const _again of [1, 2]) await assert.rejects(Array.fromAsync(data.sync().resync({})), { reason: 'folder_other' });
     assert.ok(await has(data, 'precious')());
     rmSync(folder, { recursive: true });
     renameSync(`${folder}-away`, folder);

@@ -60,14 +60,23 @@ export class HttpFault extends Fault {
   }
 }
 
+/** Reasons that HTTP has a word of its own for. Source: RFC 4918, 11.5. */
+const byReason: Readonly<Record<string, readonly [status: number, title: string]>> = {
+  disk_full: [507, 'No space left'],
+};
+
 export function statusOf(fault: Fault): number {
-  return fault instanceof HttpFault ? fault.status : table[fault.code][0];
+  return fault instanceof HttpFault ? fault.status : answerOf(fault)[0];
+}
+
+function answerOf({ code, reason }: Fault): readonly [status: number, title: string] {
+  return byReason[reason] ?? table[code];
 }
 
 export function problemOf(fault: Fault, traceId: string): Problem {
   return {
     type: `urn:cellar:fault:${fault.reason}`,
-    title: table[fault.code][1],
+    title: answerOf(fault)[1],
     status: statusOf(fault),
     detail: fault.message,
     instance: `urn:cellar:trace:${traceId}`,
@@ -102,5 +111,6 @@ function codeOfStatus(status: number): Code {
   if (status === 404) return Code.NotFound;
   if (status === 429) return Code.ResourceExhausted;
   if (status === 502 || status === 503 || status === 504) return Code.Unavailable;
+  if (status === 507) return Code.ResourceExhausted;
   return status >= 500 ? Code.Internal : Code.Unknown;
 }

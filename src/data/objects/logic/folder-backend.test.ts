@@ -8,6 +8,7 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -26,6 +27,8 @@ import { createFolderBackend, type FolderBackend } from './folder-backend.ts';
 
 interface Started {
   readonly backend: FolderBackend;
+  /** As after a restart. */
+  readonly again: () => FolderBackend;
   readonly folder: string;
   readonly changes: Change[];
 }
@@ -37,13 +40,14 @@ async function start(t: TestContext, record?: (change: Change) => Promise<void>)
   const database = await sqliteFactory.open(t);
   await migrate(database, migrations);
   const changes: Change[] = [];
-  const backend = createFolderBackend({
-    parent,
-    folders: [{ bucket: 'bucket', folder: 'b' }],
-    store: createSqlObjectStore(database),
-    record: record ?? (async (change) => void changes.push(change)),
-  });
-  return { backend, folder: join(parent, 'b'), changes };
+  const again = (): FolderBackend =>
+    createFolderBackend({
+      parent,
+      folders: [{ bucket: 'bucket', folder: 'b' }],
+      store: createSqlObjectStore(database),
+      record: record ?? (async (change) => void changes.push(change)),
+    });
+  return { backend: again(), again, folder: join(parent, 'b'), changes };
 }
 
 function body(text: string): ObjectBody {
@@ -154,6 +158,37 @@ test('a folder that is away is said to be away, never empty', async (t) => {
   await assert.rejects(backend.list('bucket', { prefix: '', delimiter: '', after: '', limit: 10 }), faultWith('folder_missing'));
   await assert.rejects(put(backend, 'a'), faultWith('folder_missing'));
   assert.deepEqual(await backend.listBuckets(), []);
+});
+
+test('an empty folder where another one was is no empty bucket', async (t) => {
+  const { backend, again, folder } = await start(t);
+  await put(backend, 'a');
+  renameSync(folder, `${folder}-away`);
+  mkdirSync(folder);
+  for (const one of [backend, again()]) {
+    await assert.rejects(put(one, 'b'), faultWith('folder_missing'));
+    await assert.rejects(one.head('bucket', 'a'), faultWith('folder_missing'));
+    await assert.rejects(one.list('bucket', { prefix: '', delimiter: '', after: '', limit: 10 }), faultWith('folder_missing'));
+    await assert.rejects(one.delete('bucket', 'a'), faultWith('folder_missing'));
+    await assert.rejects(one.mkdir('bucket', 'f'), faultWith('folder_missing'));
+  }
+  assert.deepEqual(readdirSync(folder), []);
+  rmdirSync(folder);
+  renameSync(`${folder}-away`, folder);
+  await put(backend, 'b');
+  assert.equal((await backend.head('bucket', 'a')).sizeBytes, 1);
+});
+
+test('a folder that was empty may be another empty one, or be emptied', async (t) => {
+  const { backend, folder } = await start(t);
+  await assert.rejects(backend.head('bucket', 'a'), faultWith('no_such_key'));
+  rmdirSync(folder);
+  mkdirSync(folder);
+  await assert.rejects(backend.head('bucket', 'a'), faultWith('no_such_key'));
+  await put(backend, 'a');
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+  await assert.rejects(backend.head('bucket', 'a'), faultWith('no_such_key'));
+  await put(backend, 'b');
 });
 
 test('a read-only folder', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false }, async (t) => {

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { Code, Fault, unavailable } from '#kernel/fault.ts';
+import { Code, Fault } from '#kernel/fault.ts';
 import type { Backend, BucketInfo, ObjectInfo } from '#s3/backend.ts';
 import { storedBody } from '#s3/stored-body.ts';
 import type { ObjectStore } from '../store/store.ts';
+import { type BucketFolder, diskFault, findBucketFolder } from './bucket-folder.ts';
 import type { RecordChange } from './change.ts';
 import { type Entry, FolderBucket } from './folder-bucket.ts';
 import { FolderUploads } from './folder-uploads.ts';
-import { isSystemError, lstat, realpath } from './fs.ts';
+import { isSystemError, lstat } from './fs.ts';
 
 /** A child folder of the parent and the name it has as a bucket. */
 export interface FolderDeclaration {
@@ -40,6 +41,7 @@ export interface FolderBackend extends Backend {
 interface Opened {
   readonly files: FolderBucket;
   readonly uploads: FolderUploads;
+  folder: BucketFolder;
   /** When its folder was last seen to be where it is. */
   checkedMs: number;
 }
@@ -50,48 +52,59 @@ const checkIntervalMs = 1_000;
  * Files stay plain files that other programs may read and write at any time: metadata counts only for the very state of a file that
  * it was written for, and no file is ever reached through a symbolic link.
  *
- * Errors: beyond those of `Backend`, `unavailable` with reason `folder_missing` when a declared folder is not there, as when its disk
- * is not mounted.
+ * Errors: beyond those of `Backend`, `unavailable` with reason `folder_missing` when a declared folder is not there or another, empty one
+ * is, as when its disk is not mounted; nothing is said to be missing, and nothing written, then. `disk_failing` when the disk does not answer.
  */
 export function createFolderBackend(options: FolderBackendOptions): FolderBackend {
   const { parent, store, record, now = Date.now, newId = () => randomBytes(16).toString('hex'), partSizeBytesMin } = options;
   const declared = new Map(options.folders.map(({ bucket, folder }) => [bucket, join(parent, folder)]));
   const opened = new Map<string, Opened>();
 
-  async function open(bucket: string): Promise<Opened> {
+  /** `isSure`: looks at the folder now, not only every now and then. */
+  async function open(bucket: string, isSure = false): Promise<Opened> {
     const path = declared.get(bucket);
     if (path === undefined)
       throw new Fault(Code.NotFound, `The specified bucket does not exist: ${JSON.stringify(bucket)}`, {
         reason: 'no_such_bucket',
       });
     const known = opened.get(bucket);
-    if (known && now() - known.checkedMs < checkIntervalMs) return known;
-    const root = await realpathOf(bucket, path);
-    if (known?.files.root === root) {
-      known.checkedMs = now();
-      return known;
-    }
-    const files = new FolderBucket({ bucket, root, store, record, newId });
+    if (known && !isSure && now() - known.checkedMs < checkIntervalMs) return known;
+    const folder = await findBucketFolder(bucket, path, known?.folder, () => store.hasRows(bucket));
+    if (known?.folder.root === folder.root) return Object.assign(known, { folder, checkedMs: now() });
+    const assertThere = async (): Promise<void> => void (await open(bucket, true));
+    const files = new FolderBucket({ bucket, root: folder.root, store, record, newId, assertThere });
     const uploads = new FolderUploads({
       bucket: files,
       newId,
       now,
       ...(partSizeBytesMin === undefined ? {} : { partSizeBytesMin }),
     });
-    const made: Opened = { files, uploads, checkedMs: now() };
+    const made: Opened = { files, uploads, folder, checkedMs: now() };
     opened.set(bucket, made);
     return made;
   }
 
-  /** Runs a verb; when it fails because something is not there, that may be the folder itself. */
-  async function on<T>(bucket: string, verb: (opened: Opened) => Promise<T>): Promise<T> {
+  /** Runs a verb. When it finds nothing, that may be because the folder is away; `isNothing` says whether a result is such a finding. */
+  async function on<T>(
+    bucket: string,
+    verb: (opened: Opened) => Promise<T>,
+    isNothing: (result: T) => boolean = () => false,
+  ): Promise<T> {
     const found = await open(bucket);
     try {
-      return await verb(found);
+      const result = await verb(found);
+      if (isNothing(result)) await open(bucket, true);
+      return result;
     } catch (error) {
-      if (isSystemError(error, 'ENOENT')) await realpathOf(bucket, found.files.root);
-      throw error;
+      if (isSystemError(error, 'ENOENT') || (error instanceof Fault && error.reason === 'no_such_key')) await open(bucket, true);
+      throw diskFault(error, bucket);
     }
+  }
+
+  /** The same for verbs that change folders in place: they must not begin on what was left where a disk was. */
+  async function change<T>(bucket: string, verb: (opened: Opened) => Promise<T>): Promise<T> {
+    await open(bucket, true);
+    return await on(bucket, verb);
   }
 
   async function headBucket(bucket: string): Promise<BucketInfo> {
@@ -107,20 +120,28 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
       const found = await Promise.all([...declared.keys()].sort().map((bucket) => headBucket(bucket).catch(missingOnly)));
       return found.filter((info) => info !== undefined);
     },
-    list: (bucket, query) => on(bucket, ({ files }) => files.list(query)),
+    list: (bucket, query) =>
+      on(
+        bucket,
+        ({ files }) => files.list(query),
+        ({ objects, commonPrefixes }) => objects.length === 0 && commonPrefixes.length === 0,
+      ),
     head: (bucket, key) => on(bucket, ({ files }) => files.head(key)),
     get: (bucket, key, select) => on(bucket, ({ files }) => files.get(key, select)),
     put: (bucket, key, body, putOptions) => on(bucket, ({ files }) => files.put(key, body, putOptions)),
-    delete: (bucket, key, condition) => on(bucket, ({ files }) => files.delete(key, condition)),
+    delete: (bucket, key, condition) => change(bucket, ({ files }) => files.delete(key, condition)),
     async copy(source, target, { headers, sourceCondition, condition }) {
-      const { files } = await open(target.bucket);
-      const content = await (await open(source.bucket)).files.get(source.key, (info) => {
-        sourceCondition?.(info);
-        return undefined;
-      });
+      const content = await on(source.bucket, ({ files }) =>
+        files.get(source.key, (info) => {
+          sourceCondition?.(info);
+          return undefined;
+        }),
+      );
       const [algorithm] = Object.keys(content.info.checksums) as (keyof typeof content.info.checksums)[];
       await using body = storedBody(content, algorithm);
-      return await files.put(target.key, body, { headers: headers ?? content.info.headers, condition });
+      return await on(target.bucket, ({ files }) =>
+        files.put(target.key, body, { headers: headers ?? content.info.headers, condition }),
+      );
     },
     createUpload: ({ bucket, key }, headers, checksum) => on(bucket, ({ uploads }) => uploads.create(key, headers, checksum)),
     headUpload: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.head(key, uploadId)),
@@ -133,9 +154,9 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
     listUploads: (bucket) => on(bucket, ({ uploads }) => uploads.list()),
 
     stat: (bucket, path) => on(bucket, ({ files }) => files.stat(path)),
-    mkdir: (bucket, path) => on(bucket, ({ files }) => files.mkdir(path)),
-    move: (bucket, from, to, moveOptions) => on(bucket, ({ files }) => files.move(from, to, moveOptions)),
-    removeFolder: (bucket, path, removeOptions) => on(bucket, ({ files }) => files.removeFolder(path, removeOptions)),
+    mkdir: (bucket, path) => change(bucket, ({ files }) => files.mkdir(path)),
+    move: (bucket, from, to, moveOptions) => change(bucket, ({ files }) => files.move(from, to, moveOptions)),
+    removeFolder: (bucket, path, removeOptions) => change(bucket, ({ files }) => files.removeFolder(path, removeOptions)),
     async sweep() {
       for (const bucket of declared.keys()) await (await open(bucket)).files.sweep();
     },
@@ -145,17 +166,4 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
 function missingOnly(error: unknown): undefined {
   if (error instanceof Fault && error.reason === 'folder_missing') return undefined;
   throw error;
-}
-
-async function realpathOf(bucket: string, path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT', 'ENOTDIR')) throw error;
-    throw unavailable(`The folder of bucket "${bucket}" is not there`, {
-      reason: 'folder_missing',
-      hint: 'Mount its disk or create the folder again',
-      cause: error,
-    });
-  }
 }

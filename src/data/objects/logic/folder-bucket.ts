@@ -49,6 +49,8 @@ export interface FolderBucketOptions {
   readonly store: ObjectStore;
   readonly record: RecordChange;
   readonly newId: () => string;
+  /** Rejects when the folder at `root` is not the bucket's. */
+  readonly assertThere: () => Promise<void>;
 }
 
 /** What is at a key: a file, or a folder. */
@@ -75,17 +77,19 @@ export class FolderBucket {
   readonly #store: ObjectStore;
   readonly #record: RecordChange;
   readonly #newId: () => string;
+  readonly #assertThere: () => Promise<void>;
   readonly #names: FolderNames;
   readonly #place: FolderPlace;
   /** Writers of one key take turns at the commit, so that a condition holds at the moment it is acted on. */
   readonly #locks: KeyedLock = createKeyedLock();
 
-  constructor({ bucket, root, store, record, newId }: FolderBucketOptions) {
+  constructor({ bucket, root, store, record, newId, assertThere }: FolderBucketOptions) {
     this.bucket = bucket;
     this.root = root;
     this.#store = store;
     this.#record = record;
     this.#newId = newId;
+    this.#assertThere = assertThere;
     this.#names = createFolderNames(root);
     this.#place = createFolderPlace(bucket, root, store);
   }
@@ -275,6 +279,8 @@ export class FolderBucket {
     } catch (error) {
       if (!isSystemError(error, 'ENOENT')) throw error;
     }
+    // Where a disk was they are missing too.
+    await this.#assertThere();
     for (let depth = 1; depth <= folders.length; depth++) {
       using parent = await openDirectory(this.root, folders.slice(0, depth - 1));
       try {

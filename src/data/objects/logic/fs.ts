@@ -45,7 +45,14 @@ export type SystemCode =
   | 'EDQUOT'
   | 'EROFS'
   | 'EACCES'
-  | 'EPERM';
+  | 'EPERM'
+  | 'EIO'
+  | 'ENODEV'
+  | 'ENXIO'
+  | 'ESTALE'
+  | 'ENOTCONN'
+  | 'EHOSTDOWN'
+  | 'ETIMEDOUT';
 
 /** True for a system error with one of these codes. */
 export function isSystemError(error: unknown, ...codes: readonly SystemCode[]): boolean {

@@ -40,6 +40,8 @@ export function createSqlObjectStore(database: Database): ObjectStore {
       }
       return found;
     },
+    hasRows: async (bucket) =>
+      (await database.get('select 1 as one from objects where bucket = $1 limit 1', bucket)) !== undefined,
     put: (bucket, { key, stamp, kind, etag, headers, checksums }) =>
       write([
         `insert into objects (bucket, key, stamp, kind, etag, details) values ($1, $2, $3, $4, $5, $6)

@@ -42,6 +42,14 @@ export function objectStoreSuite(name: string, open: (t: TestContext) => Promise
     assert.deepEqual(await keysOf(store, ['k', 'other']), ['other s1']);
   });
 
+  test(`${name}: whether a bucket has rows`, async (t) => {
+    const store = await open(t);
+    await store.put('b', row('k'));
+    assert.deepEqual([await store.hasRows('b'), await store.hasRows('c')], [true, false]);
+    await store.remove('b', 'k');
+    assert.equal(await store.hasRows('b'), false);
+  });
+
   test(`${name}: many keys at once`, async (t) => {
     const store = await open(t);
     const keys = Array.from({ length: 1_203 }, (_, index) => `k${index}`);

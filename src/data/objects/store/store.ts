@@ -27,6 +27,7 @@ export interface ObjectStore {
   find(bucket: string, key: string, stamp: string): Promise<ObjectRow | undefined>;
   /** Rows of all states of the given keys, in no order. */
   findMany(bucket: string, keys: readonly string[]): Promise<readonly ObjectRow[]>;
+  hasRows(bucket: string): Promise<boolean>;
   put(bucket: string, row: ObjectRow): Promise<void>;
   /** Removes the rows of a key except those with this stamp. */
   prune(bucket: string, key: string, stamp: string): Promise<void>;

@@ -161,14 +161,20 @@ export class Keeper {
     }
   }
 
-  async #pass(folder: string, progress: PassProgress, options: PassOptions): Promise<void> {
-    const { isDryRun = false, isConfirmed = false } = options;
+  /** A word that changes when the datasource's folder comes, goes, is emptied, filled, or replaced by another. Never rejects. */
+  async rootState(): Promise<string> {
+    const seen = look(this.#options.root, '');
+    return `${typeof seen === 'object' ? seen.inode : seen} ${await this.isRootFilled()}`;
+  }
+
+  async #pass(folder: string, progress: PassProgress, options: PassOptions & { readonly isOther: boolean }): Promise<void> {
+    const { isDryRun = false, isConfirmed = false, isOther } = options;
     const signal = options.signal ? AbortSignal.any([options.signal, this.#options.signal]) : this.#options.signal;
     // What was known before; asked when something is gone only, since it is a sum over all folders.
     let total: number | undefined;
     const isTooMany = async (nodes: number): Promise<boolean> => {
       total ??= (await this.#totalNodes()) - progress.created;
-      return this.#isTooMany(nodes, total);
+      return (isOther && nodes === total) || this.#isTooMany(nodes, total);
     };
     let batch: Exclude<Difference, { kind: 'delete' }>[] = [];
     let gone: Extract<Difference, { kind: 'delete' }>[] = [];
@@ -204,6 +210,8 @@ export class Keeper {
     if (isDryRun) return;
     if (left > 0 && !isConfirmed && (await isTooMany(left))) {
       progress.deleted = 0;
+      // A disk may be missing, and something else may have been put at its place.
+      if (isOther && left === total) throw this.#other(total);
       throw failedPrecondition(
         `${left} of ${total} files and folders are gone from ${this.#options.root}; they are kept in the index until somebody confirms that`,
         { reason: 'deletes_unconfirmed', hint: 'Check the folder, then resync with --confirm-deletes.' },
@@ -397,6 +405,13 @@ export class Keeper {
       hint: 'Bring the folder back; everything known of it is kept meanwhile.',
       cause,
     });
+  }
+
+  #other(total: number): Fault {
+    return failedPrecondition(
+      `${this.#options.root} is another folder than before, and none of the ${total} files and folders known in it is there; is its disk mounted?`,
+      { reason: 'folder_other', hint: 'Mount the disk, or resync with --confirm-deletes when this is the folder that is meant.' },
+    );
   }
 
   #isTooMany(nodes: number, total: number): boolean {
