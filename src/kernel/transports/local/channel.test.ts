@@ -3,11 +3,12 @@ import { temporaryFolder } from '../../testing/engines.ts';
 import { conformanceSuite } from '../conformance.suite.ts';
 import { startPeer } from '../testing/start-peer.ts';
 import { createLocalChannel } from './channel.ts';
+import { windowBytes } from './credit.ts';
 import { serveLocal } from './server.ts';
 
 conformanceSuite({
   name: 'local sockets',
-  aheadMax: 32,
+  aheadMax: (2 * windowBytes) / (16 * 1024),
   async open(t, endpoint) {
     const folder = temporaryFolder();
     const path = join(folder.path, 's.sock');

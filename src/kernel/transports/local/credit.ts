@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 
 /** How far a stream's producer may be ahead of its consumer. Unit: bytes, each message costing some more than its size. */
-export const windowBytes = 256 * 1024;
+export const windowBytes = 1024 * 1024;
 const messageCostBytes = 512;
 
 export function costOf(messageBytes: number): number {
