@@ -132,13 +132,9 @@ export class Keeper {
   async pass(folder: string, options: PassOptions = {}): Promise<PassProgress> {
     const { isDryRun = false, progress = this.newProgress() } = options;
     try {
-      const { top, isOther } = await this.#assertThere(folder, options.isConfirmed ?? false);
-      await this.#pass(folder, progress, { ...options, isOther });
-      if (folder === '' && !isDryRun) {
-        // Last, so that another folder counts as another until it has been compared.
-        await this.#locked(() => this.#tell([{ kind: 'put', entry: top }], { paths: [] }));
-        this.#blocked = undefined;
-      }
+      await this.#assertThere(folder, options.isConfirmed ?? false);
+      await this.#pass(folder, progress, options);
+      if (folder === '' && !isDryRun) this.#blocked = undefined;
     } catch (error) {
       if (!isDryRun && isDecision(error)) this.#block(error.message);
       throw error;
@@ -167,14 +163,14 @@ export class Keeper {
     return `${typeof seen === 'object' ? seen.inode : seen} ${await this.isRootFilled()}`;
   }
 
-  async #pass(folder: string, progress: PassProgress, options: PassOptions & { readonly isOther: boolean }): Promise<void> {
-    const { isDryRun = false, isConfirmed = false, isOther } = options;
+  async #pass(folder: string, progress: PassProgress, options: PassOptions): Promise<void> {
+    const { isDryRun = false, isConfirmed = false } = options;
     const signal = options.signal ? AbortSignal.any([options.signal, this.#options.signal]) : this.#options.signal;
     // What was known before; asked when something is gone only, since it is a sum over all folders.
     let total: number | undefined;
     const isTooMany = async (nodes: number): Promise<boolean> => {
       total ??= (await this.#totalNodes()) - progress.created;
-      return (isOther && nodes === total) || this.#isTooMany(nodes, total);
+      return this.#isTooMany(nodes, total);
     };
     let batch: Exclude<Difference, { kind: 'delete' }>[] = [];
     let gone: Extract<Difference, { kind: 'delete' }>[] = [];
@@ -210,8 +206,6 @@ export class Keeper {
     if (isDryRun) return;
     if (left > 0 && !isConfirmed && (await isTooMany(left))) {
       progress.deleted = 0;
-      // A disk may be missing, and something else may have been put at its place.
-      if (isOther && left === total) throw this.#other(total);
       throw failedPrecondition(
         `${left} of ${total} files and folders are gone from ${this.#options.root}; they are kept in the index until somebody confirms that`,
         { reason: 'deletes_unconfirmed', hint: 'Check the folder, then resync with --confirm-deletes.' },
@@ -367,14 +361,13 @@ export class Keeper {
     return sum;
   }
 
-  /** Result: the datasource's folder, and whether it is another than the one that was compared last. */
-  async #assertThere(folder: string, isConfirmed: boolean): Promise<{ readonly top: TreeEntry; readonly isOther: boolean }> {
+  async #assertThere(folder: string, isConfirmed: boolean): Promise<void> {
     const { root, index, limits } = this.#options;
     const top = look(root, '');
     if (typeof top !== 'object' || !top.isFolder) throw this.#missing();
     if (folder !== '') {
       if (!this.isRootSame()) throw this.#missing();
-      return { top, isOther: false };
+      return;
     }
     const [{ found }, total] = await Promise.all([index.findEntries({ paths: [''] }), this.#totalNodes()]);
     const inode = Number(found[0]?.entry?.inode ?? 0n);
@@ -385,9 +378,19 @@ export class Keeper {
         hint: 'Mount the disk, or resync with --confirm-deletes when the folder is meant to be empty.',
       });
     }
+    // The disk may be missing, and something else may have been put at its place.
+    if (total > 0 && !isConfirmed && isOther && !(await this.#isFamiliar())) {
+      throw failedPrecondition(
+        `${root} is another folder than before, and holds nothing of the ${total} files and folders known in it; is its disk mounted?`,
+        {
+          reason: 'folder_other',
+          hint: 'Mount the disk, or resync with --confirm-deletes when this is the folder that is meant.',
+        },
+      );
+    }
     if (this.#rootInode !== 0 && this.#rootInode !== top.inode) this.#options.watches.clear();
     this.#rootInode = top.inode;
-    return { top, isOther };
+    await this.#locked(() => this.#tell([{ kind: 'put', entry: top }], { paths: [] }));
   }
 
   /** Errors: `failed_precondition` when the folder cannot be read. */
@@ -399,19 +402,18 @@ export class Keeper {
     }
   }
 
+  /** True when something that is known at the top of the tree is there. */
+  async #isFamiliar(): Promise<boolean> {
+    const { nodes } = await this.#options.index.listNodes({ path: '', pageSize: 1000 });
+    return nodes.some(({ path }) => typeof look(this.#options.root, path) === 'object');
+  }
+
   #missing(cause?: unknown): Fault {
     return failedPrecondition(`${this.#options.root} is not there or cannot be read; is its disk mounted?`, {
       reason: 'folder_missing',
       hint: 'Bring the folder back; everything known of it is kept meanwhile.',
       cause,
     });
-  }
-
-  #other(total: number): Fault {
-    return failedPrecondition(
-      `${this.#options.root} is another folder than before, and none of the ${total} files and folders known in it is there; is its disk mounted?`,
-      { reason: 'folder_other', hint: 'Mount the disk, or resync with --confirm-deletes when this is the folder that is meant.' },
-    );
   }
 
   #isTooMany(nodes: number, total: number): boolean {
