@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Message } from '@bufbuild/protobuf';
+import type { DescService, Message } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { type LoginResponse, Sessions } from '#gen/cellar/identity/v1/credentials_pb.ts';
 import { Services } from '#gen/cellar/platform/v1/services_pb.ts';
@@ -18,7 +18,7 @@ import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import { createAdmit } from './admit.ts';
 import { isSecure } from './client-address.ts';
-import { contracts } from './contracts.ts';
+import { contracts as allContracts } from './contracts.ts';
 import { readCredentials, sessionCookieHeader } from './credentials.ts';
 import { answerJson, answerReady } from './health.ts';
 import { listen } from './listen.ts';
@@ -29,6 +29,8 @@ import type { settings as spec } from './settings.ts';
 
 export interface WebServerParts {
   readonly guard?: Guard;
+  /** What is served as REST; default: every contract with HTTP bindings. */
+  readonly contracts?: readonly DescService[];
 }
 
 /** How long requests under way get when the service stops. Unit: milliseconds. */
@@ -37,14 +39,13 @@ const drainMs = 3000;
 export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts: WebServerParts = {}): Promise<Running> {
   const { settings, log, registry } = micro;
   const guard = parts.guard ?? createGuard(micro);
+  const contracts = parts.contracts ?? allContracts;
   const headers: Record<string, string> = {
     'x-content-type-options': 'nosniff',
-    'x-frame-options': 'DENY',
-    'referrer-policy': 'same-origin',
-    'cross-origin-resource-policy': 'same-origin',
     'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     ...(settings.tlsCert ? { 'strict-transport-security': 'max-age=31536000' } : {}),
   };
+  const pageHeaders = { ...headers, 'x-frame-options': 'DENY', 'referrer-policy': 'same-origin', 'cross-origin-resource-policy': 'same-origin' };
   const admit = createAdmit({ guard, trustsProxy: settings.trustsProxy });
   const listServices = methodOf(readContract(Services), 'listServices');
   const transcoder = createTranscoder({
@@ -66,7 +67,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
     now: () => micro.clock.now(),
     host: settings.s3Host.toLowerCase(),
   });
-  const pages = await loadPages(headers);
+  const pages = await loadPages(pageHeaders, contracts);
   const allowedHosts = new Set(settings.allowedHosts.map((host) => host.toLowerCase()));
 
   /** Answers what is neither S3 nor REST; false: there is no such page. */
@@ -135,7 +136,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
   };
 }
 
-async function loadPages(headers: Record<string, string>): Promise<Map<string, Page>> {
+async function loadPages(headers: Record<string, string>, contracts: readonly DescService[]): Promise<Map<string, Page>> {
   const read = (name: string): Promise<string> => readFile(new URL(`pages/${name}`, import.meta.url), 'utf8');
   const manifest = await readFile(new URL('../../../package.json', import.meta.url), 'utf8');
   const { version, description } = JSON.parse(manifest) as { version: string; description: string };

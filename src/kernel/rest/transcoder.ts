@@ -11,7 +11,7 @@ import { sendProblem, sendText } from './answer.ts';
 import { bodySizeBytes, readJsonBody, readPieces, tooLarge } from './body.ts';
 import { hasPart, sendContent, withPart } from './content-answer.ts';
 import { getField, setField } from './field-text.ts';
-import { compileReadJson, compileWriteJson, type ReadJson, registryOf, type WriteJson } from './json.ts';
+import { JsonCodecs, type ReadJson, registryOf, type WriteJson } from './json.ts';
 import { HttpFault, statusOf } from './problem.ts';
 import { compileQuery, type ReadQuery } from './query.ts';
 import { type MessageField, type RestRoute, routesOf } from './route.ts';
@@ -220,7 +220,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
 }
 
 function buildRouter(options: TranscoderOptions): Router<Served> {
-  const registry = registryOf(options.contracts);
+  const codecs = new JsonCodecs(registryOf(options.contracts));
   const router = new Router<Served>();
   for (const desc of options.contracts) {
     const client = options.client(desc) as unknown as Record<string, Served['call']>;
@@ -230,8 +230,8 @@ function buildRouter(options: TranscoderOptions): Router<Served> {
           ...route,
           call: client[method.desc.localName] as Served['call'],
           readQuery: compileQuery(route),
-          readBody: compileReadJson(typeof route.body === 'object' ? route.body.message : method.input, registry),
-          write: compileWriteJson(route.responseField?.message ?? method.output, registry),
+          readBody: codecs.reader(typeof route.body === 'object' ? route.body.message : method.input),
+          write: codecs.writer(route.responseField?.message ?? method.output),
           answerHeaders: options.answerHeaders?.[method.name],
           canRange: route.isDownload && hasPart(method.input),
         };

@@ -1,0 +1,89 @@
+import { create, type DescEnum, type DescField, ScalarType } from '@bufbuild/protobuf';
+import { type Timestamp, TimestampSchema } from '@bufbuild/protobuf/wkt';
+import { wholeBounds } from './field-text.ts';
+
+/** Says that a value is not of the common shape; it may still be right. */
+export const unread: unique symbol = Symbol('unread');
+
+/** Reads one JSON value, or answers `unread`. `path` ends with a dot, or is empty. */
+export type ReadValue = (value: unknown, path: string) => unknown;
+/** Writes one value as JSON text. */
+export type WriteValue = (value: unknown) => string;
+
+/** Reads values of a field's type in their usual form; undefined for types that have none here. */
+export function fastReader(field: DescField): ReadValue | undefined {
+  if (field.enum) {
+    const numbers = new Map(field.enum.values.map(({ name, number }) => [name, number]));
+    return (value) => (typeof value === 'string' ? (numbers.get(value) ?? unread) : unread);
+  }
+  if (field.message) return field.message.typeName === TimestampSchema.typeName ? readTimestamp : undefined;
+  switch (field.scalar) {
+    case ScalarType.STRING:
+      return (value) => (typeof value === 'string' && value.isWellFormed() ? value : unread);
+    case ScalarType.BOOL:
+      return (value) => (typeof value === 'boolean' ? value : unread);
+    case ScalarType.DOUBLE:
+      return (value) => (typeof value === 'number' ? value : unread);
+    case ScalarType.FLOAT:
+    case ScalarType.BYTES:
+      return undefined;
+    default:
+      return wholeReader(field.scalar as ScalarType);
+  }
+}
+
+/** Writes values of a field's type; undefined for types that the library writes. */
+export function fastWriter(field: DescField): WriteValue | undefined {
+  if (field.enum) return enumWriter(field.enum);
+  if (field.message) return field.message.typeName === TimestampSchema.typeName ? writeTimestamp : undefined;
+  switch (field.scalar) {
+    case ScalarType.STRING:
+      return JSON.stringify;
+    case ScalarType.BOOL:
+      return String;
+    case ScalarType.DOUBLE:
+    case ScalarType.FLOAT:
+      return (value) => (Number.isFinite(value) ? JSON.stringify(value) : `"${value}"`);
+    case ScalarType.BYTES:
+      return undefined;
+    default:
+      return wholeBounds(field.scalar as ScalarType).isBig ? (value) => `"${value}"` : String;
+  }
+}
+
+function wholeReader(scalar: ScalarType): ReadValue {
+  const { min, max, isBig } = wholeBounds(scalar);
+  if (isBig) {
+    // Up to 18 digits fit without looking; a sign or more of them are rare.
+    return (value) => (typeof value === 'string' && value.length < 19 && /^\d+$/.test(value) ? BigInt(value) : unread);
+  }
+  const [least, most] = [Number(min), Number(max)];
+  return (value) => (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : unread);
+}
+
+function enumWriter(desc: DescEnum): WriteValue {
+  const names = new Map(desc.values.map(({ name, number }) => [number, `"${name}"`]));
+  return (value) => names.get(value as number) ?? String(value);
+}
+
+/** `2026-11-20T12:00:00Z`, or with milliseconds. */
+function readTimestamp(value: unknown): Timestamp | typeof unread {
+  if (typeof value !== 'string' || (value.length !== 20 && value.length !== 24) || value[10] !== 'T' || !value.endsWith('Z'))
+    return unread;
+  const timeMs = Date.parse(value);
+  if (Number.isNaN(timeMs) || timeMs < 0) return unread;
+  const seconds = Math.floor(timeMs / 1000);
+  return create(TimestampSchema, { seconds: BigInt(seconds), nanos: (timeMs - seconds * 1000) * 1_000_000 });
+}
+
+function writeTimestamp(value: unknown): string {
+  const { seconds, nanos } = value as Timestamp;
+  const whole = Number(seconds);
+  if (whole < -62_135_596_800 || whole > 253_402_300_799 || nanos < 0 || nanos > 999_999_999)
+    throw new RangeError(`A timestamp of ${seconds} seconds and ${nanos} nanoseconds has no JSON form`);
+  const text = new Date(whole * 1000).toISOString().slice(0, 19);
+  if (nanos === 0) return `"${text}Z"`;
+  const digits = String(nanos).padStart(9, '0');
+  const short = nanos % 1_000_000 === 0 ? digits.slice(0, 3) : nanos % 1000 === 0 ? digits.slice(0, 6) : digits;
+  return `"${text}.${short}Z"`;
+}
