@@ -1,22 +1,27 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A small disk of its own, that tests fill, take away and give back. */
-export interface TestDisk extends Disposable {
-  /** Where it is mounted. */
+/** A folder that tests take away and give back. */
+export interface TestFolder extends Disposable {
   readonly path: string;
+  /** Takes it away while programs use it. */
+  take(): void;
+  /** Gives it back with all that was in it. */
+  give(): void;
+  /** Writes a file in it, also while it is away. */
+  write(name: string, content: string): void;
+}
+
+/** A small disk of its own; taken away, it leaves an empty folder at its place. */
+export interface TestDisk extends TestFolder {
   /** Takes all the space there is. */
   fill(): void;
   /** Gives it back. */
   free(): void;
-  /** Nothing can be written from now on, whoever asks. Programs that have files open for writing are no hindrance. */
+  /** Nothing can be written from now on, whoever asks. */
   setReadOnly(isReadOnly: boolean): void;
-  /** Takes the disk away while programs use it; an empty folder is left at its place. */
-  unmount(): void;
-  /** Gives it back with all that was on it. */
-  mount(): void;
 }
 
 /** Why disks cannot be mounted here; `false` when they can. Under CI that is an error, so that nothing is skipped unseen. */
@@ -38,30 +43,46 @@ export function mountDisk(sizeMib: number): TestDisk {
   const root = mkdtempSync(join(tmpdir(), 'cellar-disk-'));
   const kept = join(root, 'kept');
   const path = join(root, 'disk');
+  const data = join(kept, 'data');
   const ballast = join(kept, 'ballast');
   mkdirSync(kept);
   mkdirSync(path);
   command('mount', '-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'cellar', kept);
-  const data = join(kept, 'data');
   mkdirSync(data);
-  const mount = (): void => command('mount', '--bind', data, path);
-  mount();
+  const give = (): void => command('mount', '--bind', data, path);
+  give();
   return {
     path,
+    take: () => command('umount', '--lazy', path),
+    give,
+    write: (name, content) => writeFileSync(join(data, name), content),
     fill() {
       const file = openSync(ballast, 'a');
-      // A last piece that does not fit whole is written in part.
+      // Smaller and smaller pieces, until not one byte is left.
       for (const size of [65_536, 4096, 1]) while (isWritten(file, size));
       closeSync(file);
     },
     free: () => rmSync(ballast, { force: true }),
     setReadOnly: (isReadOnly) => command('mount', '-o', `remount,bind,${isReadOnly ? 'ro' : 'rw'}`, path),
-    unmount: () => command('umount', '--lazy', path),
-    mount,
     [Symbol.dispose]() {
       for (const mounted of [path, kept]) spawnSync('umount', ['--lazy', mounted]);
       if (!existsSync(data)) rmSync(root, { recursive: true, force: true });
     },
+  };
+}
+
+/** A plain folder; taken away, it has another name. */
+export function movableFolder(): TestFolder {
+  const root = mkdtempSync(join(tmpdir(), 'cellar-folder-'));
+  const path = join(root, 'here');
+  const away = join(root, 'away');
+  mkdirSync(path);
+  return {
+    path,
+    take: () => renameSync(path, away),
+    give: () => renameSync(away, path),
+    write: (name, content) => writeFileSync(join(existsSync(away) ? away : path, name), content),
+    [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
   };
 }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { postgresMissing, redisMissing, startPostgres, startRedis } from '#kernel/testing/engines.ts';
-import { disksMissing, mountDisk } from './disk.ts';
+import { disksMissing, mountDisk, movableFolder } from './disk.ts';
 import { isReady, type Product, startProduct, waitUntil } from './harness.ts';
 import { type Load, type Refusal, startLoad } from './load.ts';
 import { signedFetch } from './signed-fetch.ts';
@@ -101,6 +101,208 @@ test('Redis is killed and comes back: what S3 acknowledges is listed all the whi
   assert.deepEqual(await processes(product), before, 'a process died or was restarted');
 });
 
+test('the disk of a datasource is full, then not', { skip: noDisks, timeout: 120_000 }, async (t) => {
+  using disk = mountDisk(4);
+  await using product = await startProduct({ folders: { docs: disk.path } });
+  const s3 = await s3Of(product);
+  const body = 'x'.repeat(1 << 20);
+  assert.equal((await s3('PUT', '/docs/before.bin', body)).status, 200);
+  const before = filesOf(product, 'docs');
+  disk.fill();
+  await t.test('writes say that the disk is full', async () => {
+    await assertXml(await s3('PUT', '/docs/large.bin', body), 503, 'ServiceUnavailable', /disk is full/);
+    await assertProblem(
+      await product.rest('PUT', '/api/v1/content/docs/folder/large.bin', { body }),
+      507,
+      'resource_exhausted',
+      /disk is full/,
+    );
+    const { exitCode, stderr } = await product.cliWith({ input: body }, 'cp', '-', 'cellar:docs/large.bin');
+    assert.notEqual(exitCode, 0);
+    assert.match(stderr, /disk is full/);
+  });
+  await t.test('nothing is half-written', async () => {
+    assert.deepEqual(await listed(product, 'docs'), before);
+    assert.deepEqual(filesOf(product, 'docs'), before);
+    assert.deepEqual(readdirSync(join(disk.path, '.cellar'), { recursive: true }), ['tmp']);
+  });
+  await t.test('reads and other datasources go on', async () => {
+    assert.equal((await (await s3('GET', '/docs/before.bin')).text()).length, body.length);
+    assert.equal((await s3('PUT', '/media/large.bin', body)).status, 200);
+  });
+  disk.free();
+  assert.equal((await s3('PUT', '/docs/large.bin', body)).status, 200);
+  assert.equal((await product.rest('PUT', '/api/v1/content/docs/folder/small.txt', { body: 'small' })).status, 200);
+  assert.deepEqual(await listed(product, 'docs'), filesOf(product, 'docs'));
+});
+
+test('the disk of the home is full, then not', { skip: noDisks, timeout: 120_000 }, async (t) => {
+  using disk = mountDisk(32);
+  await using product = await startProduct({ home: join(disk.path, 'home') });
+  const s3 = await s3Of(product);
+  const { token } = await product.json<{ token: string }>('token', 'create', 'not-used-before');
+  assert.equal((await s3('PUT', '/docs/before.txt', 'before')).status, 200);
+  assert.equal((await product.rest('GET', '/api/v1/me')).status, 200);
+  const before = await processes(product);
+  disk.fill();
+  await t.test('writes say that the disk is full', async () => {
+    // The tables have some room left in the pages they have.
+    let status = 200;
+    for (let at = 0; status === 200 && at < 5000; at++) {
+      const answer = await s3('PUT', `/docs/full/${at}.txt`, 'full');
+      status = answer.status;
+      if (status === 200) await answer.text();
+      else await assertXml(answer, 503, 'ServiceUnavailable', /disk is full/);
+    }
+    assert.equal(status, 503);
+    await assertProblem(
+      await product.rest('PUT', '/api/v1/content/docs/full.txt', { body: 'x' }),
+      507,
+      'resource_exhausted',
+      /disk is full/,
+    );
+  });
+  await t.test('reads go on', async () => {
+    assert.equal(await (await s3('GET', '/docs/before.txt')).text(), 'before');
+    assert.equal((await product.rest('GET', '/api/v1/me', { token })).status, 200);
+    assert.equal(await (await product.rest('GET', '/api/v1/content/docs/before.txt', { token })).text(), 'before');
+    assert.equal((await product.rest('GET', '/api/v1/tree/docs:list')).status, 200);
+  });
+  for (let at = 0; at < 500; at++) writeFileSync(join(product.folder('docs'), `outside-${at}.txt`), 'outside');
+  disk.free();
+  await waitUntil(async () => (await s3('PUT', '/docs/after.txt', 'after')).status === 200, recoveryMsMax);
+  await waitUntil(
+    async () => (await listed(product, 'docs')).join() === filesOf(product, 'docs').join(),
+    recoveryMsMax,
+    () => `the index does not catch up\n${product.logs()}`,
+  );
+  assert.ok(await isReady(product.url));
+  assert.deepEqual(await processes(product), before, 'a process died or was restarted');
+});
+
+for (const isDisk of [true, false]) {
+  const what = isDisk ? 'unmounted, and mounted again' : 'renamed, and named as before again';
+  test(`the folder of a datasource is ${what}`, { skip: isDisk && noDisks, timeout: 120_000 }, async (t) => {
+    using disk = isDisk ? mountDisk(16) : movableFolder();
+    await using product = await startProduct({ folders: { docs: disk.path } });
+    const s3 = await s3Of(product);
+    for (let at = 0; at < 5; at++) assert.equal((await s3('PUT', `/docs/folder/${at}.txt`, `content ${at}`)).status, 200);
+    const before = await processes(product);
+    const known = await listed(product, 'docs');
+    disk.take();
+    await t.test('writes, reads and listings by S3 say so', async () => {
+      for (const [method, path, body] of [
+        ['PUT', '/docs/new.txt', 'new'],
+        ['GET', '/docs/folder/1.txt'],
+        ['HEAD', '/docs/folder/1.txt'],
+        ['DELETE', '/docs/folder/1.txt'],
+        ['GET', '/docs?list-type=2'],
+      ] as const) {
+        const answer = await s3(method, path, body);
+        if (method === 'HEAD') assert.equal(answer.status, 503, `${method} ${path}`);
+        else await assertXml(answer, 503, 'ServiceUnavailable', /folder of bucket "docs" is (not there|empty)/);
+      }
+      await assertProblem(
+        await product.rest('PUT', '/api/v1/content/docs/new.txt', { body: 'x' }),
+        503,
+        'unavailable',
+        /folder of bucket "docs"/,
+      );
+      await assertProblem(
+        await product.rest('GET', '/api/v1/content/docs/folder/1.txt'),
+        503,
+        'unavailable',
+        /folder of bucket "docs"/,
+      );
+      if (isDisk) assert.deepEqual(readdirSync(disk.path), [], 'something was written beside the disk');
+    });
+    await t.test('the list of datasources says that sync is blocked, and why', async () => {
+      const status = async (): Promise<{ state?: string; reason?: string }> =>
+        (await product.json<{ name: string; sync?: { state: string; reason: string } }[]>('datasource', 'list')).find(
+          ({ name }) => name === 'docs',
+        )?.sync ?? {};
+      await waitUntil(async () => (await status()).state === 'STATE_BLOCKED', recoveryMsMax);
+      assert.match((await status()).reason ?? '', /is its disk mounted\?/);
+      assert.match((await product.cli('datasource', 'list')).stderr, /docs: .*is its disk mounted\?/);
+    });
+    await t.test('what is known is kept and listed', async () => assert.deepEqual(await listed(product, 'docs'), known));
+    await t.test('other datasources go on', async () => {
+      assert.equal((await s3('PUT', '/media/new.txt', 'new')).status, 200);
+      assert.deepEqual(await listed(product, 'media'), ['media/new.txt']);
+    });
+    if (isDisk) {
+      writeFileSync(join(disk.path, 'beside.txt'), 'of a program that writes where the disk was');
+      await t.test('what others put in its place changes nothing', async () => {
+        await waitUntil(
+          async () => /another folder than before/.test((await product.cli('datasource', 'list')).stderr),
+          recoveryMsMax,
+        );
+        assert.deepEqual(await listed(product, 'docs'), known);
+        await assertXml(await s3('PUT', '/docs/new.txt', 'new'), 503, 'ServiceUnavailable', /on another disk than before/);
+      });
+    }
+    disk.write('while-away.txt', 'changed elsewhere');
+    disk.give();
+    await waitUntil(
+      async () => (await listed(product, 'docs')).join() === filesOf(product, 'docs').join(),
+      recoveryMsMax,
+      () => `sync does not go on\n${product.logs()}`,
+    );
+    assert.equal((await s3('PUT', '/docs/new.txt', 'new')).status, 200);
+    assert.equal(await (await s3('GET', '/docs/folder/1.txt')).text(), 'content 1');
+    writeFileSync(join(disk.path, 'seen-again.txt'), 'by notification');
+    await waitUntil(async () => (await product.rest('GET', '/api/v1/tree/docs/seen-again.txt')).status === 200, recoveryMsMax);
+    assert.deepEqual(await processes(product), before, 'a process died or was restarted');
+  });
+}
+
+test('the folder of a datasource becomes read-only, and writable again', { skip: noDisks, timeout: 120_000 }, async () => {
+  using disk = mountDisk(4);
+  await using product = await startProduct({ folders: { docs: disk.path } });
+  const s3 = await s3Of(product);
+  assert.equal((await s3('PUT', '/docs/before.txt', 'before')).status, 200);
+  disk.setReadOnly(true);
+  const words = /read-only/;
+  await assertXml(await s3('PUT', '/docs/new.txt', 'new'), 403, 'AccessDenied', words);
+  await assertXml(await s3('PUT', '/docs/folder/', ''), 403, 'AccessDenied', words);
+  await assertXml(await s3('POST', '/docs/new.txt?uploads='), 403, 'AccessDenied', words);
+  await assertXml(await s3('DELETE', '/docs/before.txt'), 403, 'AccessDenied', words);
+  for (const [method, path, init] of [
+    ['PUT', '/api/v1/content/docs/new.txt', { body: 'new' }],
+    ['DELETE', '/api/v1/tree/docs/before.txt', {}],
+  ] as const)
+    await assertProblem(await product.rest(method, path, init), 403, 'permission_denied', words);
+  const { exitCode, stderr } = await product.cli('mkdir', 'docs/folder');
+  assert.notEqual(exitCode, 0);
+  assert.match(stderr, words);
+  assert.equal(await (await s3('GET', '/docs/before.txt')).text(), 'before');
+  assert.deepEqual(await listed(product, 'docs'), ['docs/before.txt']);
+  disk.setReadOnly(false);
+  assert.equal((await s3('PUT', '/docs/new.txt', 'new')).status, 200);
+  assert.deepEqual(await listed(product, 'docs'), ['docs/before.txt', 'docs/new.txt']);
+});
+
+async function assertXml(answer: Response, status: number, code: string, message: RegExp): Promise<void> {
+  const text = await answer.text();
+  assert.equal(answer.status, status, text);
+  assert.match(text, new RegExp(`<Code>${code}</Code>`));
+  assert.match(/<Message>(.*)<\/Message>/s.exec(text)?.[1]?.replaceAll('&quot;', '"') ?? '', message, text);
+}
+
+async function assertProblem(answer: Response, status: number, code: string, detail: RegExp): Promise<void> {
+  const text = await answer.text();
+  assert.equal(answer.status, status, text);
+  assert.match(answer.headers.get('content-type') ?? '', /application\/problem\+json/);
+  const problem = JSON.parse(text) as { code: string; detail: string };
+  assert.equal(problem.code, code, text);
+  assert.match(problem.detail, detail, text);
+}
+
+/** All files and folders below a datasource as the index has them. */
+async function listed(product: Product, datasource: string): Promise<string[]> {
+  return (await product.json<{ path: string }[]>('ls', '-R', datasource)).map(({ path }) => path).toSorted();
+}
+
 function redisCli(url: string, ...args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync('redis-cli', ['-u', url, ...args], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
@@ -168,14 +370,14 @@ async function assertKept(product: Product, { acknowledged }: Load): Promise<voi
     assert.equal(readFileSync(join(product.folder(datasource), ...rest), 'utf8'), content);
   }
   for (const datasource of ['docs', 'media']) {
-    let listed: string[] = [];
+    let found: string[] = [];
     await waitUntil(
       async () => {
-        listed = (await product.json<{ path: string }[]>('ls', '-R', datasource)).map(({ path }) => path).toSorted();
-        return listed.join() === filesOf(product, datasource).join();
+        found = await listed(product, datasource);
+        return found.join() === filesOf(product, datasource).join();
       },
       recoveryMsMax,
-      () => `${datasource} lists ${listed.length} of ${filesOf(product, datasource).length}\n${product.logs()}`,
+      () => `${datasource} lists ${found.length} of ${filesOf(product, datasource).length}\n${product.logs()}`,
     );
   }
 }
@@ -201,8 +403,3 @@ const describe = ({ request, status, text, tookMs }: Refusal): string =>
 const last = (refusals: readonly Refusal[]): string => refusals.slice(-4).map(describe).join('\n');
 
 const passed = (sinceMs: number): number => Math.round(performance.now() - sinceMs);
-
-void mountDisk;
-void startRedis;
-void noRedis;
-void noDisks;

@@ -1,13 +1,15 @@
 import { opendir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Fault, unavailable } from '#kernel/fault.ts';
 import { isSystemError, lstat, realpath, type SystemCode } from './fs.ts';
+import { privateFolder } from './key-path.ts';
 
 /** The folder at a bucket's path, as it was found. */
 export interface BucketFolder {
   /** Without symbolic links. */
   readonly root: string;
-  /** Differs when another folder is at the same path. */
-  readonly identity: string;
+  readonly device: bigint;
+  readonly inode: bigint;
   /** True when nothing at all is in it, not even what we keep there. */
   readonly isEmpty: boolean;
 }
@@ -15,8 +17,9 @@ export interface BucketFolder {
 /**
  * Looks at the folder at `path`; `known` is what was found there before.
  *
- * A disk that is not mounted leaves an empty folder at its place. So an empty folder that is not the known one is refused when
- * that one had something in it, or when objects of this bucket are known.
+ * A disk that is not mounted leaves another folder at its place, empty or with what other programs put there since. So one that is
+ * not the known one and has nothing of ours in it is refused when it is empty and the known one was not, or when it lies on another
+ * disk and objects of this bucket are known.
  * Errors: `unavailable` with reason `folder_missing` or `disk_failing`.
  */
 export async function findBucketFolder(
@@ -27,13 +30,16 @@ export async function findBucketFolder(
 ): Promise<BucketFolder> {
   try {
     const root = await realpath(path);
-    const { dev, ino } = await lstat(root);
-    const identity = `${dev}:${ino}`;
-    if (known?.root === root && known.identity === identity && !known.isEmpty) return known;
+    const { dev: device, ino: inode } = await lstat(root);
+    const isSame = known?.root === root && known.device === device && known.inode === inode;
+    if (isSame && !known.isEmpty) return known;
     const isEmpty = await isEmptyFolder(root);
-    const isOther = known?.identity !== identity;
-    if (isEmpty && isOther && (known?.isEmpty === false || (await hasObjects()))) throw emptyFolder(bucket);
-    return { root, identity, isEmpty };
+    if (!isSame && !(await isThere(join(root, privateFolder)))) {
+      const wasFilled = isEmpty && known?.isEmpty === false;
+      const isDoubtful = isEmpty || (known !== undefined && known.device !== device);
+      if (wasFilled || (isDoubtful && (await hasObjects()))) throw otherFolder(bucket, isEmpty);
+    }
+    return { root, device, inode, isEmpty };
   } catch (error) {
     throw folderFault(error, bucket);
   }
@@ -63,14 +69,25 @@ export function diskFault(error: unknown, bucket: string): unknown {
   });
 }
 
-function emptyFolder(bucket: string): Fault {
-  return unavailable(`The folder of bucket "${bucket}" is empty, which it was not before; is its disk mounted?`, {
+function otherFolder(bucket: string, isEmpty: boolean): Fault {
+  const what = isEmpty ? 'is empty, which it was not before' : 'lies on another disk than before';
+  return unavailable(`The folder of bucket "${bucket}" ${what}; is its disk mounted?`, {
     reason: 'folder_missing',
-    hint: 'Mount its disk, or create the folder `.cellar` in it when it is meant to be empty.',
+    hint: `Mount its disk, or create the folder ${privateFolder} in it when it is the one that is meant.`,
   });
 }
 
 async function isEmptyFolder(path: string): Promise<boolean> {
   await using folder = await opendir(path, { bufferSize: 1 });
   return (await folder.read()) === null;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false;
+    throw error;
+  }
 }

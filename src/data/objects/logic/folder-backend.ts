@@ -108,8 +108,7 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
   }
 
   async function headBucket(bucket: string): Promise<BucketInfo> {
-    const { files } = await open(bucket);
-    const { birthtimeNs } = await lstat(files.root);
+    const { birthtimeNs } = await on(bucket, ({ files }) => lstat(files.root));
     return { name: bucket, createdMs: Number(birthtimeNs / 1_000_000n) };
   }
 
