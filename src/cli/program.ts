@@ -10,6 +10,7 @@ export const commandModules: Readonly<Record<string, () => Promise<CommandModule
   ps: () => import('./commands/ps.ts'),
   logs: () => import('./commands/logs.ts'),
   config: () => import('./commands/config.ts'),
+  machine: () => import('./commands/machine.ts'),
   login: () => import('./commands/login.ts'),
   logout: () => import('./commands/logout.ts'),
   whoami: () => import('./commands/whoami.ts'),

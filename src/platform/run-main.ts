@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '#kernel/database/open.ts';
 import { Code, Fault, failedPrecondition, notFound } from '#kernel/fault.ts';
 import { openLiveConfig } from '#kernel/live-config/live-config.ts';
-import { createLog, type LogLevel } from '#kernel/log.ts';
+import { createLog, type Log, type LogLevel } from '#kernel/log.ts';
 import { addProcessMetrics, ProcessMetrics } from '#kernel/metrics.ts';
 import { sampleCpu } from '#kernel/process/cpu.ts';
 import { watchHealth } from '#kernel/process/health.ts';
@@ -119,7 +120,13 @@ async function start(
     log,
   });
   undo.push(() => settingsDatabase.close());
-  await live.follow(await openLiveConfig({ database: settingsDatabase }), stopping.signal, log);
+  const config = await patiently(
+    () => openLiveConfig({ database: settingsDatabase }),
+    limitsOf(live.settings).startMs,
+    signal,
+    log,
+  );
+  await live.follow(config, stopping.signal, log);
   undo.push(() => stopping.abort());
 
   const machine = String(setting('machine.name')) || hostname();
@@ -428,6 +435,20 @@ function startFault(instance: ServiceInstance, error: unknown): Fault {
   const why = code === Code.Internal && cause instanceof Error ? cause.message : message;
   const text = why.startsWith('Cannot start') ? why : `Cannot start ${instanceName(instance)}: ${why}`;
   return new Fault(code, text, { reason, violations, cause: cause ?? error, ...(hint ? { hint } : {}) });
+}
+
+/** Tries again while a database is away: after a power cut machines come up in any order. */
+async function patiently<T>(open: () => Promise<T>, patienceMs: number, signal: AbortSignal, log: Log): Promise<T> {
+  const endMs = Date.now() + patienceMs;
+  while (true) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== Code.Unavailable || Date.now() > endMs) throw error;
+      log.warn('waiting for the database of the settings', { reason: error.message });
+      await sleep(1000, undefined, { signal });
+    }
+  }
 }
 
 /** Resolves when nothing is starting any more that has not failed yet. */
