@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -214,6 +215,23 @@ describe('sync', () => {
     writeFileSync(join(folder, 'again'), '1');
     await until(has(data, 'again'));
     assert.deepEqual(await walk(data), ['again', 'precious']);
+  });
+
+  test('a folder that was restored from a copy is taken as the same', async (t) => {
+    const data = await ready(t);
+    const folder = data.folder();
+    writeFileSync(join(folder, 'kept'), '1');
+    writeFileSync(join(folder, 'lost'), '1');
+    await until(async () => (await walk(data)).length === 2);
+    const { id } = await data.index().getNode({ path: 'kept' });
+    cpSync(folder, `${folder}-copy`, { recursive: true });
+    rmSync(`${folder}-copy/lost`);
+    renameSync(folder, `${folder}-old`);
+    renameSync(`${folder}-copy`, folder);
+    await until(async () => (await walk(data)).length === 1);
+    assert.equal((await data.index().getNode({ path: 'kept' })).id, id);
+    writeFileSync(join(folder, 'new'), '1');
+    await until(has(data, 'new'));
   });
 
   test('many deletions at once wait for a person', async (t) => {

@@ -316,8 +316,10 @@ export class Keeper {
         });
       }
     }
-    // The root's content is compared by full passes only.
-    const { changes, unknownFolders } = planChanges(looked);
+    // Another root than the one that was compared, and its content, is the matter of full passes.
+    const { changes, unknownFolders } = planChanges(
+      looked.filter(({ path, seen: now, known }) => path !== '' || isSameFolder(now, known)),
+    );
     // A removed folder's inode is given to the next one, so the same inode does not mean the same folder.
     const named = areFoldersNew ? [...new Set(hinted)].filter((path) => isFolder(seen.get(path))) : [];
     return { changes, unknownFolders: outermost([...unknownFolders, ...named].filter((path) => path !== '')) };
@@ -405,7 +407,7 @@ export class Keeper {
   /** True when something that is known at the top of the tree is there. */
   async #isFamiliar(): Promise<boolean> {
     const { nodes } = await this.#options.index.listNodes({ path: '', pageSize: 1000 });
-    return nodes.some(({ path }) => typeof look(this.#options.root, path) === 'object');
+    return nodes.some(({ name }) => typeof look(this.#options.root, name) === 'object');
   }
 
   #missing(cause?: unknown): Fault {
@@ -480,6 +482,10 @@ function etagOf({ sizeBytes, mtimeUs }: TreeEntry, hint: EtagHint | undefined): 
 /** Stands for what the index has when only the index needs to know: it differs from everything. */
 function noEntry(path: string): TreeEntry {
   return { path, isFolder: false, sizeBytes: -1, mtimeUs: -1, inode: -1 };
+}
+
+function isSameFolder(seen: Seen, known: TreeEntry | undefined): boolean {
+  return typeof seen === 'object' && seen.inode === known?.inode;
 }
 
 function isFolder(seen: Seen | undefined): boolean {
