@@ -17,6 +17,4 @@ export interface Platform {
   url(service: string): string;
   /** Restarts an instance in order; resolves when it is ready again. Errors: `not_found`; `unavailable` when it does not come back. */
   restart(service: string, signal: AbortSignal): Promise<void>;
-  /** Instances of datasources that cannot run, and why. */
-  readonly problems: () => Readonly<Record<string, string>>;
 }

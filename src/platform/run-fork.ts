@@ -1,4 +1,5 @@
-import { Fault, failedPrecondition } from '#kernel/fault.ts';
+import { backoffMs, rest } from '#kernel/database/backoff.ts';
+import { Code, Fault, failedPrecondition } from '#kernel/fault.ts';
 import { createLog, type LogLevel } from '#kernel/log.ts';
 import { addProcessMetrics, ProcessMetrics } from '#kernel/metrics.ts';
 import { sampleCpu } from '#kernel/process/cpu.ts';
@@ -6,13 +7,17 @@ import { watchHealth } from '#kernel/process/health.ts';
 import { waitForNeeds } from '#kernel/process/instances.ts';
 import type { FromFork, ToFork } from '#kernel/process/messages.ts';
 import { createSurroundings } from '#kernel/process/surroundings.ts';
-import { type Started, startInstance } from '#kernel/services/launcher.ts';
+import { type Started, type Surroundings, startInstance } from '#kernel/services/launcher.ts';
 import { Registry } from '#kernel/services/registry.ts';
+import type { ServiceInstance } from '#kernel/services/service.ts';
 import { resolveSettings, type Settings, settingValue } from '#kernel/settings/resolve.ts';
 import { type Catalogue, serviceOf } from './catalogue.ts';
 import { limitsOf } from './limits.ts';
 import { machineEdgeOf } from './machine-edge.ts';
 import { settingsSchema } from './schema.ts';
+
+/** Between attempts to start. */
+const waiting = { firstMs: 100, maxMs: 2000 };
 
 type Init = Extract<ToFork, { kind: 'init' }>;
 
@@ -125,7 +130,7 @@ export function runFork(name: string, catalogue: Catalogue): void {
     registry.watch((registration) => {
       if (registration.service === name) tell({ kind: 'registry', registration, remote: parts.remote });
     });
-    const started: Started = await startInstance(instance, parts.surroundings);
+    const started = await startOnceAvailable(instance, parts.surroundings);
     const stopHealth = watchHealth({
       started: () => [started],
       registry,
@@ -139,6 +144,21 @@ export function runFork(name: string, catalogue: Catalogue): void {
     };
     // Asked to stop while it was starting.
     if (stopping.signal.aborted) await stop(2000);
+  }
+
+  /** What it stands on may be away, such as its database: the process waits for that and says so, rather than end and be started again. */
+  async function startOnceAvailable(instance: ServiceInstance, surroundings: Surroundings): Promise<Started> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await startInstance(instance, surroundings);
+      } catch (error) {
+        const fault = Fault.from(error);
+        if (fault.code !== Code.Unavailable || stopping.signal.aborted) throw error;
+        if (attempt === 1) log.warn('a service cannot start yet', { error });
+        tell({ kind: 'failed', reason: fault.message });
+        await rest(backoffMs(waiting, attempt), stopping.signal);
+      }
+    }
   }
 
   async function end(exitCode: number, timeoutMs: number): Promise<void> {

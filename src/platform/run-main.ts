@@ -1,29 +1,29 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '#kernel/database/open.ts';
-import { Code, Fault, failedPrecondition, notFound } from '#kernel/fault.ts';
+import { Code, Fault } from '#kernel/fault.ts';
 import { openLiveConfig } from '#kernel/live-config/live-config.ts';
 import { createLog, type Log, type LogLevel } from '#kernel/log.ts';
 import { addProcessMetrics, ProcessMetrics } from '#kernel/metrics.ts';
 import { sampleCpu } from '#kernel/process/cpu.ts';
 import { watchHealth } from '#kernel/process/health.ts';
-import { needsOf, waitForNeeds } from '#kernel/process/instances.ts';
 import { killLeftovers, rememberProcesses } from '#kernel/process/leftovers.ts';
-import { lockHome } from '#kernel/process/lock.ts';
+import { type HomeLock, lockHome } from '#kernel/process/lock.ts';
 import { LogFile } from '#kernel/process/log-file.ts';
 import { homePaths } from '#kernel/process/paths.ts';
 import { shareRegistry } from '#kernel/process/shared-registry.ts';
 import { spawnFork } from '#kernel/process/spawn-fork.ts';
-import { type ForkStats, Supervisor } from '#kernel/process/supervisor.ts';
-import { createSurroundings, databaseUrl, type RemoteAddresses } from '#kernel/process/surroundings.ts';
-import { type Started, startInstance } from '#kernel/services/launcher.ts';
+import { Supervisor } from '#kernel/process/supervisor.ts';
+import { createSurroundings, databaseUrl, type ProcessSurroundings } from '#kernel/process/surroundings.ts';
 import { type Registration, Registry, ServiceState } from '#kernel/services/registry.ts';
 import { instanceName, type ServiceDefinition, type ServiceInstance } from '#kernel/services/service.ts';
+import type { LiveSettings } from '#kernel/settings/live-settings.ts';
 import { type Given, settingValue } from '#kernel/settings/resolve.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { type Catalogue, loadDefinitions } from './catalogue.ts';
 import { type DataInstances, planInstances } from './data-instances.ts';
 import { sectionsFor } from './fork-settings.ts';
+import { Instances } from './instances.ts';
 import { limitsOf } from './limits.ts';
 import { loadSettings } from './load-settings.ts';
 import { machineEdgeOf } from './machine-edge.ts';
@@ -53,20 +53,22 @@ export interface MainProcess {
   readonly home: string;
   /** Services that are not ready, and why. */
   readonly notReady: () => readonly { readonly service: string; readonly reason: string }[];
-  /** Stops everything in order; a second call while it runs ends it at once. */
+  /** Stops everything in order; a second call while it runs kills what is left. */
   stop(): Promise<void>;
 }
 
+/** Steps that undo what was begun, the last first. */
+type Undo = (() => unknown)[];
+
 /**
- * Starts the platform and resolves when every service is ready or known not to be: one that fails does not hold the others up.
+ * Starts the platform and resolves when every service is ready or known not to be: a datasource that fails does not hold the others up.
  *
- * Errors: `failed_precondition` when the home cannot be used or is in use, `invalid_argument` with all wrong settings, and whatever a service of
- * the main process fails with; nothing is left running then.
+ * Errors: `failed_precondition` when the home cannot be used or is in use, `invalid_argument` with all wrong settings, and whatever a
+ * service of the main process fails with; nothing is left running then.
  */
 export async function runMain(options: MainOptions): Promise<MainProcess> {
-  const { home } = options;
-  const lock = await lockHome(home);
-  const undo: (() => unknown)[] = [() => lock.release()];
+  const lock = await lockHome(options.home);
+  const undo: Undo = [() => lock.release()];
   const cleanUp = async (): Promise<void> => {
     for (const step of undo.splice(0).toReversed()) await step();
   };
@@ -78,222 +80,115 @@ export async function runMain(options: MainOptions): Promise<MainProcess> {
   }
 }
 
-async function start(
-  options: MainOptions,
-  lock: Awaited<ReturnType<typeof lockHome>>,
-  undo: (() => unknown)[],
-  cleanUp: () => Promise<void>,
-): Promise<MainProcess> {
-  const { home, catalogue, signal } = options;
-  const paths = homePaths(home);
+async function start(options: MainOptions, lock: HomeLock, undo: Undo, cleanUp: () => Promise<void>): Promise<MainProcess> {
+  const { home, catalogue, signal, isForked } = options;
   const startTimeMs = Date.now();
-  const known = await loadDefinitions(catalogue);
-  const { live, unknownVariables } = await loadSettings({ ...options, definitions: known });
+  const paths = homePaths(home);
+  const services = await loadDefinitions(catalogue);
+  const { live, unknownVariables } = await loadSettings({ ...options, definitions: services });
   const setting = (key: string): unknown => settingValue(live.settings, key);
-
-  const file = new LogFile({
-    path: paths.log,
-    sizeMaxBytes: Number(setting('log.fileSizeMaxMib')) * 1_048_576,
-    filesMax: Number(setting('log.filesMax')),
-    onProblem: (error) => process.stderr.write(`Cannot write the log ${paths.log}: ${String(error)}\n`),
-  });
-  undo.push(() => file.close());
-  const writeLine = (line: string): void => {
-    file.write(line);
-    options.onLine?.(line);
-  };
-  const log = createLog({ level: () => setting('log.level') as LogLevel, write: writeLine }).with({ service: 'main' });
+  const limits = () => limitsOf(live.settings);
+  const { log, writeLine } = openLog(options, live, undo);
   if (unknownVariables.length > 0) log.warn('environment variables name no setting', { names: unknownVariables });
-  const onCrash = (error: unknown): void => {
-    log.error('the main process failed unexpectedly', { error });
-    process.stderr.write(`Cellar failed unexpectedly: ${String(error)}\n`);
-    process.exit(1);
-  };
-  process.on('uncaughtException', onCrash);
-  undo.push(() => process.off('uncaughtException', onCrash));
   await killLeftovers(paths.forks, log);
-
-  const stopping = new AbortController();
-  const settingsDatabase = openDatabase({
-    url: databaseUrl(home, live.settings, 'cellar.grpc.settings'),
-    name: 'cellar.grpc.settings',
-    log,
-  });
-  undo.push(() => settingsDatabase.close());
-  const config = await patiently(
-    () => openLiveConfig({ database: settingsDatabase }),
-    limitsOf(live.settings).startMs,
-    signal,
-    log,
-  );
-  await live.follow(config, stopping.signal, log);
-  undo.push(() => stopping.abort());
+  await followStored(home, live, { signal, patienceMs: limits().startMs, log, undo });
 
   const machine = String(setting('machine.name')) || hostname();
   const registry = new Registry();
-  const metrics: ProcessMetrics = new ProcessMetrics(async () => (await supervisor?.families()) ?? []);
+  const metrics = new ProcessMetrics(async () => (await supervisor?.families()) ?? []);
   addProcessMetrics(metrics, 'main');
-  const edge = await machineEdgeOf({ home, name: machine, settings: live.settings });
-  const parts = await createSurroundings({
-    home,
-    machine,
-    socket: 'main',
-    log,
-    metrics,
-    registry,
-    settings: () => live.settings,
-    restarts: 0,
-    machineEdge: edge,
-  });
-  undo.push(() => parts.close());
   const cpu = sampleCpu();
-
-  const running = new Map<string, { readonly instance: ServiceInstance; started: Started }>();
-  const supervisor = options.isForked
+  const machineEdge = await machineEdgeOf({ home, name: machine, settings: live.settings });
+  const process_ = { home, machine, log, metrics, registry, settings: () => live.settings, restarts: 0, machineEdge };
+  const parts = await createSurroundings({ ...process_, socket: 'main' });
+  undo.push(() => parts.close());
+  const supervisor = isForked
     ? new Supervisor({
         home,
         machine,
         registry,
         log,
-        limits: () => limitsOf(live.settings),
+        limits,
         spawn: (name) => spawnFork(options.forkScript, name),
-        settingsFor: (name) => live.given(sectionsFor(name, definitions)),
+        settingsFor: (name) => live.given(sectionsFor(name, services)),
         writeLine,
         onProcesses: (pids) => rememberProcesses(paths.forks, pids),
       })
     : undefined;
   undo.push(() => supervisor?.close());
 
-  const patterns = setting('machine.services') as readonly string[];
-  /** The platform's own two look after this machine's processes and run on each. */
-  const runsOnThisMachine = (instance: ServiceInstance): boolean =>
-    !known.includes(instance.definition) || isMeant(patterns, instanceName(instance));
-  const planHere = async (): Promise<DataInstances> => {
-    const { instances, problems } = await planInstances(home, live.settings, known, catalogue.plan);
-    return { instances: instances.filter(runsOnThisMachine), problems };
-  };
-  let plan = await planHere();
   const platform: Platform = {
     home,
     log,
     settings: live,
-    stats: (service): ForkStats =>
-      registry.get(service)?.machine !== machine
-        ? { memoryBytes: 0, cpuPercent: 0 }
-        : (supervisor?.stats(service) ?? { memoryBytes: process.memoryUsage.rss(), cpuPercent: cpu.percent() }),
-    url: (service) => running.get(service)?.started.running.url ?? '',
-    instance: (service) => {
-      const definition = definitionOf(service);
-      return definition ? service.slice(definition.name.length + 1) : '';
+    stats: (service) => {
+      if (registry.get(service)?.machine !== machine) return { memoryBytes: 0, cpuPercent: 0 };
+      return supervisor?.stats(service) ?? { memoryBytes: process.memoryUsage.rss(), cpuPercent: cpu.percent() };
     },
-    description: (service) => definitionOf(service)?.description ?? '',
-    restart: (service, callSignal) => restart(service, callSignal),
-    problems: () => plan.problems,
+    url: (service) => instances.url(service),
+    instance: (service) => service.slice((instances.definition(service)?.name ?? service).length + 1),
+    description: (service) => instances.definition(service)?.description ?? '',
+    restart: (service, callSignal) => instances.restart(service, callSignal),
   };
-  const definitions = [settingsService(platform), servicesService(platform), ...known];
-  const definitionOf = (service: string): ServiceDefinition | undefined =>
-    definitions.find(({ name, hasInstances }) => service === name || (hasInstances && service.startsWith(`${name}.`)));
-
-  const startHere = async (instance: ServiceInstance): Promise<void> => {
-    await waitForNeeds(needsOf(instance.definition, definitions), instance.instance, registry, startSignal);
-    startSignal.throwIfAborted();
-    running.set(instanceName(instance), { instance, started: await startInstance(instance, parts.surroundings) });
-  };
-  const startFork = (instance: ServiceInstance): void => {
-    const { definition, plan: own } = instance;
-    supervisor?.start({
-      name: instanceName(instance),
-      contracts: definition.contracts.map(({ typeName }) => typeName),
-      hasHttp: definition.hasHttp ?? false,
-      plan: own,
-      needs: needsOf(definition, definitions),
-    });
-  };
-  const isHere = ({ definition }: ServiceInstance): boolean => !supervisor || definition.placement === 'main';
-  const announce = (instance: ServiceInstance, state: ServiceState, reason: string): void => {
-    registry.set({
-      service: instanceName(instance),
-      contracts: instance.definition.contracts.map(({ typeName }) => typeName),
-      plan: instance.plan,
-      address: { kind: 'direct' },
-      http: instance.definition.hasHttp ? { kind: 'direct' } : undefined,
-      state,
-      reason,
-      machine,
-      pid: process.pid,
-      restarts: 0,
-      startTimeMs: Date.now(),
-    });
-  };
-
-  // In one process nobody asks by socket.
-  if (supervisor && definitions.some(({ placement, hasHttp }) => placement === 'main' && hasHttp)) await parts.listenHttp();
-  // Each machine has its own of these two, so others need not know of them.
-  const own = new Set(definitions.filter((definition) => !known.includes(definition)).map(({ name }) => name));
-  if (edge) {
-    const database = openDatabase({ url: databaseUrl(home, live.settings, 'cellar.registry'), name: 'cellar.registry', log });
-    undo.push(() => database.close());
-    const shared = await shareRegistry({
-      database,
-      machine,
-      registry,
-      local: () =>
-        registry.all
-          .filter((registration) => registration.machine === machine && !own.has(registration.service))
-          .map((registration) => asSeenByMachines(registration, supervisor?.remote(registration.service) ?? parts.remote)),
-      log,
-    });
-    undo.push(() => shared.close());
-  }
-  const single = definitions
-    .filter(({ hasInstances }) => !hasInstances)
-    .map((definition): ServiceInstance => ({ definition, instance: '', plan: undefined }))
-    .filter(runsOnThisMachine);
-  const failure = new AbortController();
-  const startSignal = AbortSignal.any([signal, failure.signal]);
-  undo.push(() => stopAll());
-  // All are known from the start, so that each can wait for those it needs.
-  for (const instance of [...single, ...plan.instances].filter(isHere)) announce(instance, ServiceState.Starting, '');
-  for (const instance of [...single, ...plan.instances]) if (!isHere(instance)) startFork(instance);
-  for (const [datasource, reason] of Object.entries(plan.problems))
-    log.error('a datasource cannot be served', { datasource, reason });
-  const results = await Promise.allSettled([
-    ...[...single, ...plan.instances].filter(isHere).map(async (instance) => {
-      try {
-        await startHere(instance);
-      } catch (error) {
-        // A datasource's own trouble is its own; anything else stops the start.
-        if (!instance.definition.hasInstances) {
-          failure.abort(startFault(instance, error));
-          throw error;
-        }
-        failed(instance, error);
-      }
-    }),
-  ]);
-  const broken = results.find((result) => result.status === 'rejected');
-  if (failure.signal.aborted) throw failure.signal.reason;
-  if (broken) throw broken.reason;
-  await allSettled(registry, startSignal);
-
-  const stopHealth = watchHealth({
-    started: () => [...running.values()].map(({ started }) => started),
+  /** They look after the processes of this machine, so each machine has its own. */
+  const own = [settingsService(platform), servicesService(platform)];
+  const definitions = [...own, ...services];
+  const instances: Instances = new Instances({
+    definitions,
+    surroundings: parts.surroundings,
     registry,
-    everyMs: Number(setting('process.checkMs')),
+    machine,
+    supervisor,
+    limits,
     log,
   });
-  undo.push(stopHealth);
-  let replanning: Promise<void> = Promise.resolve();
-  undo.push(
-    live.watch(() => {
-      supervisor?.tellSettings();
-      replanning = replanning
-        .then(replan)
-        .catch((error: unknown) => log.error('the datasources could not be planned anew', { error }));
-    }),
-  );
+  // In one process nobody asks by socket.
+  if (supervisor && services.some(({ placement, hasHttp }) => placement === 'main' && hasHttp)) await parts.listenHttp();
+  if (machineEdge) {
+    const isOwn = new Set(own.map(({ name }) => name));
+    const local = (): Registration[] =>
+      registry.all
+        .filter((registration) => registration.machine === machine && !isOwn.has(registration.service))
+        .map((registration) => asSeenByMachines(registration, supervisor?.remote(registration.service) ?? parts.remote));
+    await joinMachines(home, live, { machine, registry, local, log, undo });
+  }
 
-  const url = [...running.values()].map(({ started }) => started.running.url ?? '').find(Boolean) ?? '';
+  const patterns = setting('machine.services') as readonly string[];
+  const isMeant = (instance: ServiceInstance): boolean =>
+    own.includes(instance.definition) || matchesAny(patterns, instanceName(instance));
+  const single = definitions.filter(({ hasInstances }) => !hasInstances).map(withoutInstance);
+  let problems: DataInstances['problems'] = {};
+  const plan = async (): Promise<ServiceInstance[]> => {
+    const planned = await planInstances(home, live.settings, services, catalogue.plan);
+    for (const [datasource, reason] of Object.entries(planned.problems)) {
+      if (problems[datasource] !== reason) log.error('a datasource cannot be served', { datasource, reason });
+    }
+    problems = planned.problems;
+    return [...single, ...planned.instances].filter(isMeant);
+  };
+  undo.push(() => instances.stop());
+  await instances.start(await plan(), signal);
+
+  undo.push(watchHealth({ started: () => instances.started, registry, everyMs: Number(setting('process.checkMs')), log }));
+  let changing: Promise<void> = Promise.resolve();
+  const unwatch = live.watch(() => {
+    supervisor?.tellSettings();
+    changing = changing
+      .then(async () => instances.change(await plan()))
+      .catch((error: unknown) => log.error('the datasources could not be planned anew', { error }));
+  });
+  undo.push(async () => {
+    unwatch();
+    await changing;
+  });
+
+  const notReady = (): { service: string; reason: string }[] => [
+    ...registry.all
+      .filter(({ state }) => state !== ServiceState.Ready)
+      .map(({ service, state, reason }) => ({ service, reason: reason || state })),
+    ...Object.entries(problems).map(([datasource, reason]) => ({ service: `datasource ${datasource}`, reason })),
+  ];
+  const url = instances.started.map(({ running }) => running.url ?? '').find(Boolean) ?? '';
   await lock.publish({ pid: process.pid, startTimeMs, url, isReady: true, version: manifest.version, notReady: notReady() });
   log.info('Cellar is ready', { url, startMs: Date.now() - startTimeMs, pid: process.pid });
 
@@ -309,140 +204,59 @@ async function start(
       }
       isStopping = true;
       log.info('Cellar is stopping');
-      await replanning;
       await cleanUp();
     },
   };
-
-  function notReady(): { service: string; reason: string }[] {
-    return [
-      ...registry.all
-        .filter(({ state }) => state !== ServiceState.Ready)
-        .map(({ service, state, reason }) => ({ service, reason: reason || state })),
-      ...Object.entries(plan.problems).map(([datasource, reason]) => ({ service: `datasource ${datasource}`, reason })),
-    ];
-  }
-
-  /** Stops in the reverse order of needs; what nobody needs any more stops together. */
-  async function stopAll(): Promise<void> {
-    const patience = AbortSignal.timeout(limitsOf(live.settings).stopMs);
-    const left = new Map<string, readonly string[]>(
-      [...running.values()].map(({ instance }) => [instanceName(instance), instance.definition.needs]),
-    );
-    for (const name of supervisor?.names ?? []) left.set(name, definitionOf(name)?.needs ?? []);
-    while (left.size > 0) {
-      const needed = new Set([...left.values()].flat());
-      const free = [...left.keys()].filter((name) => !needed.has(definitionOf(name)?.name ?? name));
-      // A circle cannot be: the start would have refused it.
-      const wave = free.length > 0 ? free : [...left.keys()];
-      await Promise.all(wave.map((name) => stopOne(name, patience)));
-      for (const name of wave) left.delete(name);
-    }
-  }
-
-  async function stopOne(name: string, patience: AbortSignal): Promise<void> {
-    const here = running.get(name);
-    if (!here) {
-      await supervisor?.stop(name);
-      return;
-    }
-    running.delete(name);
-    try {
-      await here.started.stop(patience);
-    } catch (error) {
-      log.error('a service did not stop as it should', { service: name, error });
-    }
-  }
-
-  function failed(instance: ServiceInstance, error: unknown): void {
-    const fault = Fault.from(error);
-    log.error('a service could not start', { service: instanceName(instance), error });
-    announce(instance, ServiceState.Backoff, fault.message === 'Internal error' ? String(fault.cause) : fault.message);
-    setTimeout(() => void retry(instance), Number(setting('process.backoffMaxMs'))).unref();
-  }
-
-  async function retry(instance: ServiceInstance): Promise<void> {
-    const isWanted = plan.instances.some((planned) => instanceName(planned) === instanceName(instance));
-    if (stopping.signal.aborted || !isWanted || running.has(instanceName(instance))) return;
-    try {
-      await startHere(instance);
-    } catch (error) {
-      failed(instance, error);
-    }
-  }
-
-  async function restart(name: string, callSignal: AbortSignal): Promise<void> {
-    const here = running.get(name);
-    if (here) {
-      await stopOne(name, AbortSignal.timeout(limitsOf(live.settings).stopMs));
-      announce(here.instance, ServiceState.Starting, '');
-      await startHere(here.instance);
-      return;
-    }
-    const before = registry.get(name)?.pid;
-    if (!supervisor?.restart(name, 'its restart was asked for'))
-      throw notFound(`Cannot restart "${name}": it has no process of its own`);
-    await until(registry, callSignal, () => {
-      const now = registry.get(name);
-      if (now?.state === ServiceState.Backoff) throw failedPrecondition(`${name} does not start: ${now.reason}`);
-      return now?.state === ServiceState.Ready && now.pid !== before;
-    });
-  }
-
-  /** Starts, stops and restarts what the datasources now ask for; everything else goes on. */
-  async function replan(): Promise<void> {
-    if (stopping.signal.aborted) return;
-    const before = plan;
-    plan = await planHere();
-    const wanted = new Map(plan.instances.map((instance) => [instanceName(instance), instance]));
-    const had = new Map(before.instances.map((instance) => [instanceName(instance), instance]));
-    for (const [datasource, reason] of Object.entries(plan.problems)) {
-      if (before.problems[datasource] !== reason) log.error('a datasource cannot be served', { datasource, reason });
-    }
-    const gone = [...had.keys()].filter((name) => !wanted.has(name));
-    await Promise.all(gone.map((name) => stopOne(name, AbortSignal.timeout(limitsOf(live.settings).stopMs))));
-    for (const name of gone) registry.remove(name);
-    const changed = [...wanted.values()].filter((instance) => {
-      const old = had.get(instanceName(instance));
-      return !old || JSON.stringify(old.plan) !== JSON.stringify(instance.plan);
-    });
-    for (const instance of changed.filter((one) => !isHere(one))) startFork(instance);
-    const here = changed.filter(isHere);
-    await Promise.all(
-      here.map((instance) => stopOne(instanceName(instance), AbortSignal.timeout(limitsOf(live.settings).stopMs))),
-    );
-    for (const instance of here) announce(instance, ServiceState.Starting, '');
-    await Promise.all(here.map((instance) => startHere(instance).catch((error: unknown) => failed(instance, error))));
-  }
 }
 
-/** A registration with the address other machines use; without one it cannot be reached from there. */
-function asSeenByMachines(registration: Registration, remote: RemoteAddresses | undefined): Registration {
-  return { ...registration, address: remote?.rpc ?? registration.address, http: registration.http && remote?.http };
+/** The log file, and what ends the process when nothing else catches it. */
+function openLog({ home, onLine }: MainOptions, live: LiveSettings, undo: Undo): { log: Log; writeLine: (line: string) => void } {
+  const setting = (key: string): unknown => settingValue(live.settings, key);
+  const { log: path } = homePaths(home);
+  const file = new LogFile({
+    path,
+    sizeMaxBytes: Number(setting('log.fileSizeMaxMib')) * 1_048_576,
+    filesMax: Number(setting('log.filesMax')),
+    onProblem: (error) => process.stderr.write(`Cannot write the log ${path}: ${String(error)}\n`),
+  });
+  const writeLine = (line: string): void => {
+    file.write(line);
+    onLine?.(line);
+  };
+  const log = createLog({ level: () => setting('log.level') as LogLevel, write: writeLine }).with({ service: 'main' });
+  const onCrash = (error: unknown): void => {
+    log.error('the main process failed unexpectedly', { error });
+    process.stderr.write(`Cellar failed unexpectedly: ${String(error)}\n`);
+    process.exit(1);
+  };
+  process.on('uncaughtException', onCrash);
+  undo.push(() => {
+    process.off('uncaughtException', onCrash);
+    file.close();
+  });
+  return { log, writeLine };
 }
 
-/** True when the list names the service: as it is, by its beginning (`cellar.grpc.data.*`), without its instance, or by being empty. */
-export function isMeant(patterns: readonly string[], service: string): boolean {
-  if (patterns.length === 0) return true;
-  return patterns.some((pattern) =>
-    pattern.endsWith('*') ? service.startsWith(pattern.slice(0, -1)) : service === pattern || service.startsWith(`${pattern}.`),
-  );
+interface FollowOptions {
+  readonly signal: AbortSignal;
+  /** How long to wait for the database: after a power cut machines come up in any order. */
+  readonly patienceMs: number;
+  readonly log: Log;
+  readonly undo: Undo;
 }
 
-/** What went wrong in a service of the main process, with its name: the start ends with it. */
-function startFault(instance: ServiceInstance, error: unknown): Fault {
-  const { code, message, hint, reason, violations, cause } = Fault.from(error);
-  const why = code === Code.Internal && cause instanceof Error ? cause.message : message;
-  const text = why.startsWith('Cannot start') ? why : `Cannot start ${instanceName(instance)}: ${why}`;
-  return new Fault(code, text, { reason, violations, cause: cause ?? error, ...(hint ? { hint } : {}) });
-}
-
-/** Tries again while a database is away: after a power cut machines come up in any order. */
-async function patiently<T>(open: () => Promise<T>, patienceMs: number, signal: AbortSignal, log: Log): Promise<T> {
+/** Adds the stored settings and follows their changes. */
+async function followStored(home: string, live: LiveSettings, { signal, patienceMs, log, undo }: FollowOptions): Promise<void> {
+  const name = 'cellar.grpc.settings';
+  const database = openDatabase({ url: databaseUrl(home, live.settings, name), name, log });
+  undo.push(() => database.close());
+  const stopping = new AbortController();
   const endMs = Date.now() + patienceMs;
   while (true) {
     try {
-      return await open();
+      await live.follow(await openLiveConfig({ database }), stopping.signal, log);
+      undo.push(() => stopping.abort());
+      return;
     } catch (error) {
       if (!(error instanceof Fault) || error.code !== Code.Unavailable || Date.now() > endMs) throw error;
       log.warn('waiting for the database of the settings', { reason: error.message });
@@ -451,31 +265,36 @@ async function patiently<T>(open: () => Promise<T>, patienceMs: number, signal: 
   }
 }
 
-/** Resolves when nothing is starting any more that has not failed yet. */
-async function allSettled(registry: Registry, signal: AbortSignal): Promise<void> {
-  await until(registry, signal, () =>
-    registry.all.every(({ state, reason }) => state !== ServiceState.Starting || reason !== ''),
+interface JoinOptions {
+  readonly machine: string;
+  readonly registry: Registry;
+  readonly local: () => readonly Registration[];
+  readonly log: Log;
+  readonly undo: Undo;
+}
+
+/** Shares the registry with the other machines. */
+async function joinMachines(home: string, live: LiveSettings, { undo, ...options }: JoinOptions): Promise<void> {
+  const name = 'cellar.registry';
+  const database = openDatabase({ url: databaseUrl(home, live.settings, name), name, log: options.log });
+  undo.push(() => database.close());
+  const shared = await shareRegistry({ database, ...options });
+  undo.push(() => shared.close());
+}
+
+/** A registration with the address other machines use; without one it cannot be reached from there. */
+function asSeenByMachines(registration: Registration, remote: ProcessSurroundings['remote']): Registration {
+  return { ...registration, address: remote?.rpc ?? registration.address, http: registration.http && remote?.http };
+}
+
+/** True when the list names the service: as it is, by its beginning (`cellar.grpc.data.*`), without its instance, or by being empty. */
+export function matchesAny(patterns: readonly string[], service: string): boolean {
+  if (patterns.length === 0) return true;
+  return patterns.some((pattern) =>
+    pattern.endsWith('*') ? service.startsWith(pattern.slice(0, -1)) : service === pattern || service.startsWith(`${pattern}.`),
   );
 }
 
-async function until(registry: Registry, signal: AbortSignal, isMet: () => boolean): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const check = (): void => {
-    try {
-      if (isMet()) resolve();
-    } catch (error) {
-      reject(error);
-    }
-  };
-  const unwatch = registry.watch(check);
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  check();
-  try {
-    await promise;
-  } finally {
-    unwatch();
-    signal.removeEventListener('abort', onAbort);
-  }
+function withoutInstance(definition: ServiceDefinition): ServiceInstance {
+  return { definition, instance: '', plan: undefined };
 }

@@ -39,6 +39,8 @@ async function startHere(context: CliContext, options: StartOptions): Promise<vo
   const [{ runMain }, { catalogue }] = await Promise.all([import('#platform/run-main.ts'), import('../../catalogue.ts')]);
   const isTerminal = output.stderr.isTTY === true;
   process.title = `cellar start --home ${home}`;
+  // Whoever reads the messages may go away; the server stays.
+  process.stderr.on('error', () => undefined);
   const main = await runMain({
     home,
     catalogue,

@@ -1,6 +1,7 @@
 import { type Registry, ServiceState } from '../services/registry.ts';
 import type { ServiceDefinition } from '../services/service.ts';
 import type { Section } from '../settings/schema.ts';
+import { untilRegistry } from './until-registry.ts';
 
 /** A service another one needs, as far as waiting for it goes. */
 export type Need = Pick<ServiceDefinition, 'name' | 'hasInstances'>;
@@ -20,21 +21,7 @@ export async function waitForNeeds(
   registry: Registry,
   signal: AbortSignal,
 ): Promise<void> {
-  const isMet = (): boolean => needs.every((need) => isSettled(need, instance, registry));
-  if (isMet()) return;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const unwatch = registry.watch(() => {
-    if (isMet()) resolve();
-  });
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    signal.throwIfAborted();
-    await promise;
-  } finally {
-    unwatch();
-    signal.removeEventListener('abort', onAbort);
-  }
+  await untilRegistry(registry, signal, () => needs.every((need) => isSettled(need, instance, registry)));
 }
 
 function isSettled(need: Need, instance: string, registry: Registry): boolean {
