@@ -25,7 +25,7 @@ import { Dispatcher } from '../src/kernel/calls/dispatcher.ts';
 import { Endpoint } from '../src/kernel/calls/endpoint.ts';
 import { silentLog } from '../src/kernel/log.ts';
 import { sampleService } from '../src/kernel/rest/testing/sample-service.ts';
-import { defineService, type Micro } from '../src/kernel/services/service.ts';
+import { defineService, type Micro, type ServiceDefinition } from '../src/kernel/services/service.ts';
 import { startTestPlatform } from '../src/kernel/testing/platform.ts';
 import { createLocalChannel } from '../src/kernel/transports/local/channel.ts';
 import { serveLocal } from '../src/kernel/transports/local/server.ts';
@@ -53,14 +53,14 @@ async function serveGateway(isForked: boolean): Promise<void> {
     start: async () => ({ bindings: [sampleService().binding] }),
   });
   const away = isForked ? await startService() : undefined;
-  const gateway = {
+  const gateway: ServiceDefinition = {
     ...webGateway,
-    start: (micro: Micro<never>) => {
+    start: (micro) => {
       const client: Micro['client'] = (desc, request) =>
         away && desc.typeName === RestSample.typeName
           ? createClient(desc, { route: () => ({ channel: away, service: name }), via: micro.name })
           : micro.client(desc, request);
-      return createServer(Object.create(micro, { client: { value: client } }), { contracts: [RestSample] });
+      return createServer(Object.create(micro, { client: { value: client } }) as Micro<never>, { contracts: [RestSample] });
     },
   };
   const definitions = [users, policyStore, policies, gateway, ...(isForked ? [] : [sample])];

@@ -6,7 +6,8 @@ export function clientAddress(request: IncomingMessage, trustsProxy: boolean): s
   const forwarded = trustsProxy ? request.headers['x-forwarded-for'] : undefined;
   // The last entry is the one our own proxy added; those before it may be anything.
   const address = typeof forwarded === 'string' ? (forwarded.split(',').at(-1) ?? '').trim() : peer;
-  return (address || peer).replace(/^::ffff:/, '');
+  const shown = address || peer;
+  return shown.startsWith('::ffff:') ? shown.slice(7) : shown;
 }
 
 /** True when the client's way to us is encrypted. */

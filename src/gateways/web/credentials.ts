@@ -12,7 +12,7 @@ export interface Credentials {
 /** The token of a request: `Authorization: Bearer`, else the session's cookie. Undefined: none. */
 export function readCredentials({ headers }: IncomingMessage): Credentials | undefined {
   const { authorization, cookie } = headers;
-  if (authorization !== undefined && /^bearer /i.test(authorization))
+  if (authorization !== undefined && authorization.slice(0, 7).toLowerCase() === 'bearer ')
     return { token: authorization.slice(7).trim(), isAmbient: false };
   const token = cookie === undefined ? undefined : readCookie(cookie, sessionCookie);
   return token === undefined ? undefined : { token, isAmbient: true };

@@ -7,16 +7,17 @@ const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 /** Counts REST requests by method and status class, and logs those that failed by our fault. */
 export function requestMetrics(metrics: Metrics, log: Log): (record: RestRecord) => void {
-  const series = new Map<string, { observe(value: number): void }>();
+  // By class of status, then by method: no key is put together for each request.
+  const series: Map<string, { observe(value: number): void }>[] = [];
   return ({ method, status, durationMs, trace, fault }) => {
     const name = method?.name ?? 'none';
-    const kind = `${Math.floor(status / 100)}xx`;
-    const key = `${kind} ${name}`;
-    let one = series.get(key);
+    const kind = Math.floor(status / 100);
+    series[kind] ??= new Map();
+    let one = series[kind].get(name);
     if (!one) {
       const help = 'REST requests by method and class of status.';
-      one = metrics.histogram('cellar_http_request_seconds', help, buckets, { method: name, status: kind });
-      series.set(key, one);
+      one = metrics.histogram('cellar_http_request_seconds', help, buckets, { method: name, status: `${kind}xx` });
+      series[kind].set(name, one);
     }
     one.observe(durationMs / 1000);
     if (status >= 500 && status !== 503)

@@ -45,7 +45,12 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
     'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     ...(settings.tlsCert ? { 'strict-transport-security': 'max-age=31536000' } : {}),
   };
-  const pageHeaders = { ...headers, 'x-frame-options': 'DENY', 'referrer-policy': 'same-origin', 'cross-origin-resource-policy': 'same-origin' };
+  const pageHeaders = {
+    ...headers,
+    'x-frame-options': 'DENY',
+    'referrer-policy': 'same-origin',
+    'cross-origin-resource-policy': 'same-origin',
+  };
   const admit = createAdmit({ guard, trustsProxy: settings.trustsProxy });
   const listServices = methodOf(readContract(Services), 'listServices');
   const transcoder = createTranscoder({

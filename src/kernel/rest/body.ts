@@ -97,20 +97,31 @@ function readText(request: IncomingMessage, sizeBytesMax: number): Promise<strin
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let sizeBytes = 0;
-    const end = (): void => {
+    let isSettled = false;
+    // Listeners are left where they are: they go with the request, and taking them off costs more than all they do.
+    const fail = (fault: Fault): void => {
       clearTimeout(timer);
-      request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
+      isSettled = true;
+      reject(fault);
     };
-    const onData = (chunk: Buffer): void => {
+    const timer = setTimeout(() => {
+      const fault = new Fault(Code.DeadlineExceeded, `The body was not here after ${jsonTimeMsMax} ms`, {
+        reason: 'body_too_slow',
+      });
+      fail(new HttpFault(408, fault, { connection: 'close' }));
+    }, jsonTimeMsMax);
+    request.on('data', (chunk: Buffer) => {
+      if (isSettled) return;
       sizeBytes += chunk.length;
       chunks.push(chunk);
       if (sizeBytes <= sizeBytesMax) return;
-      end();
       request.pause();
-      reject(tooLarge(sizeBytesMax));
-    };
-    const onEnd = (): void => {
-      end();
+      fail(tooLarge(sizeBytesMax));
+    });
+    request.on('end', () => {
+      if (isSettled) return;
+      clearTimeout(timer);
+      isSettled = true;
       const [only] = chunks;
       const bytes = chunks.length === 1 && only ? only : Buffer.concat(chunks, sizeBytes);
       const text = bytes.toString('utf8');
@@ -118,18 +129,10 @@ function readText(request: IncomingMessage, sizeBytesMax: number): Promise<strin
       if (text.includes('\ufffd') && Buffer.from(text).compare(bytes) !== 0)
         reject(invalidArgument('The body is not UTF-8', { reason: 'invalid_json' }));
       else resolve(text.startsWith('\ufeff') ? text.slice(1) : text);
-    };
-    const onGone = (error?: Error): void => {
-      end();
-      reject(new Fault(Code.Canceled, 'The client went away while it sent', { cause: error }));
-    };
-    const timer = setTimeout(() => {
-      end();
-      const fault = new Fault(Code.DeadlineExceeded, `The body was not here after ${jsonTimeMsMax} ms`, {
-        reason: 'body_too_slow',
-      });
-      reject(new HttpFault(408, fault, { connection: 'close' }));
-    }, jsonTimeMsMax);
-    request.on('data', onData).once('end', onEnd).once('error', onGone).once('close', onGone);
+    });
+    // Comes after every error too, and without a listener a broken request emits none.
+    request.on('close', () => {
+      if (!isSettled) fail(new Fault(Code.Canceled, 'The client went away while it sent'));
+    });
   });
 }

@@ -12,6 +12,7 @@ import { bodySizeBytes, readJsonBody, readPieces, tooLarge } from './body.ts';
 import { hasPart, sendContent, withPart } from './content-answer.ts';
 import { getField, setField } from './field-text.ts';
 import { JsonCodecs, type ReadJson, registryOf, type WriteJson } from './json.ts';
+import { leavingSignal } from './leaving.ts';
 import { HttpFault, statusOf } from './problem.ts';
 import { compileQuery, type ReadQuery } from './query.ts';
 import { type MessageField, type RestRoute, routesOf } from './route.ts';
@@ -124,9 +125,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   ): Promise<void> {
     const body = served.body === 'none' || served.isUpload ? undefined : await readJsonBody(request, bodySizeBytesMax);
     const message = buildMessage(served, raw, query, body);
-    const leaving = new AbortController();
-    const onClose = (): void => leaving.abort();
-    response.once('close', onClose);
+    const leaving = leavingSignal(request, response);
     const headers: OutgoingHttpHeaders = { ...common, traceparent: trace.toString() };
     const exchange: Exchange = {
       request,
@@ -134,7 +133,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       trace,
       headers,
       message,
-      callOptions: callOptionsOf(request, caller, trace, leaving.signal),
+      callOptions: callOptionsOf(request, caller, trace, leaving),
     };
     try {
       if (served.method.kind === 'server_streaming') {
@@ -144,14 +143,11 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
         const answer = served.isUpload
           ? await upload(served, exchange)
           : await (served.call(message, exchange.callOptions) as Promise<Message>);
-        response.off('close', onClose);
         answerUnary(served, exchange, answer);
       }
     } catch (error) {
       // What a client that left makes the call fail with is of no interest to anybody.
-      throw leaving.signal.aborted ? new Fault(Code.Canceled, 'The client went away', { cause: error }) : error;
-    } finally {
-      response.off('close', onClose);
+      throw leaving.aborted ? new Fault(Code.Canceled, 'The client went away', { cause: error }) : error;
     }
   }
 
