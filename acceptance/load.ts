@@ -18,6 +18,8 @@ export interface Load {
   readonly refusals: readonly Refusal[];
   /** Answered with success so far, by request without its last part, such as `S3 PUT`. */
   readonly successes: ReadonlyMap<string, number>;
+  /** Longest time to an answer, good or bad, by request. Unit: milliseconds. */
+  readonly slowestMs: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
 
@@ -26,13 +28,15 @@ export function startLoad(product: Product, s3: Signed): Load {
   const acknowledged = new Map<string, string>();
   const refusals: Refusal[] = [];
   const successes = new Map<string, number>();
+  const slowestMs = new Map<string, number>();
   let isOver = false;
 
   async function ask(request: string, send: () => Promise<Response>): Promise<boolean> {
     const start = performance.now();
     const answer = await send().catch((error: unknown) => error as Error);
     const text = answer instanceof Response ? await answer.text() : `${answer.message}: ${String(answer.cause)}`;
-    const tookMs = performance.now() - start;
+    const tookMs = Math.round(performance.now() - start);
+    slowestMs.set(request, Math.max(tookMs, slowestMs.get(request) ?? 0));
     if (answer instanceof Response && answer.ok) {
       successes.set(request, (successes.get(request) ?? 0) + 1);
       return true;
@@ -67,6 +71,7 @@ export function startLoad(product: Product, s3: Signed): Load {
     acknowledged,
     refusals,
     successes,
+    slowestMs,
     async stop() {
       isOver = true;
       await Promise.all(clients);

@@ -1,11 +1,14 @@
-import { unavailable } from '#kernel/fault.ts';
+import { Code, Fault } from '#kernel/fault.ts';
 
 /** How far the index covers its storage's change stream, and those who wait for it to cover more. */
 export interface SourcePosition {
   readonly value: number;
   /** Called after each commit that moved the position; it may go back. */
   set(value: number): void;
-  /** Resolves once `value` is covered. Errors: `unavailable` with reason `index_behind` after `timeoutMs`; the signal's reason. */
+  /**
+   * Resolves once `value` is covered. Errors: `deadline_exceeded` with reason `index_behind` after `timeoutMs`, so that clients do not wait
+   * again by themselves; the signal's reason.
+   */
   reach(value: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -31,8 +34,10 @@ export function createSourcePosition(start: number, timeoutMs: number): SourcePo
         };
         const waiter = { value, done: end(resolve) };
         const abort = end(() => reject(signal.reason));
-        const behind = (): Error =>
-          unavailable(`The index covers position ${current} of its storage, not yet ${value}`, { reason: 'index_behind' });
+        const behind = (): Fault =>
+          new Fault(Code.DeadlineExceeded, `The index covers position ${current} of its storage, not yet ${value}`, {
+            reason: 'index_behind',
+          });
         const timer = setTimeout(
           end(() => reject(behind())),
           timeoutMs,
