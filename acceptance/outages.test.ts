@@ -26,7 +26,7 @@ test('PostgreSQL is killed under load and comes back', { skip: noPostgres, timeo
   const before = await processes(product);
   const load = startLoad(product, s3);
   try {
-    await waitUntil(() => load.acknowledged.size > 20, 20_000);
+    await answered(product, load);
     await postgres.kill();
     const killedMs = performance.now();
     await waitUntil(
@@ -185,6 +185,34 @@ test('the disk of the home is full, then not', { skip: noDisks, timeout: 120_000
     () => `the index does not catch up\n${product.logs()}`,
   );
   assert.ok(await isReady(product.url));
+  assert.deepEqual(await processes(product), before, 'a process died or was restarted');
+});
+
+test('the disk of the home is unmounted under load, and mounted again', { skip: noDisks, timeout: 240_000 }, async (t) => {
+  using disk = mountDisk(64);
+  await using product = await startProduct({ home: join(disk.path, 'home') });
+  const before = await processes(product);
+  const load = startLoad(product, await s3Of(product));
+  try {
+    await answered(product, load);
+    disk.take();
+    await waitUntil(
+      async () => [...(await health(product)).unready.values()].some((reason) => /database .* is missing/i.test(reason)),
+      15_000,
+    );
+    await waitUntil(() => load.refusals.length > 100, 30_000);
+    disk.give();
+    await recovered(t, product, load);
+  } finally {
+    await load.stop();
+  }
+  t.diagnostic(summary(load));
+  assertRefusals(load, {
+    problem: /unavailable/,
+    xml: /<Code>ServiceUnavailable<\/Code>/,
+    words: /database .*(is missing|cannot be read or written)/i,
+  });
+  await assertKept(product, load);
   assert.deepEqual(await processes(product), before, 'a process died or was restarted');
 });
 
@@ -349,19 +377,22 @@ async function health(product: Product): Promise<{ status: number; unready: Map<
   return { status: answer.status, unready: new Map(unready) };
 }
 
-/** Resolves when everything is ready and every client of the load is answered again. */
+/** Resolves when every client of the load has been answered some times more. */
+async function answered(product: Product, { successes, refusals }: Load): Promise<void> {
+  const before = new Map(successes);
+  const since = (request: string): number => (successes.get(request) ?? 0) - (before.get(request) ?? 0);
+  const waiting = (): string[] => ['S3 PUT', 'S3 GET', 'REST PUT', 'REST GET'].filter((request) => since(request) < 5);
+  await waitUntil(
+    () => waiting().length === 0,
+    recoveryMsMax,
+    () => `not answered: ${waiting()}\n${refusals.slice(-4).map(describe).join('\n')}\n${product.logs()}`,
+  );
+}
+
+/** Resolves when every client of the load is answered again and everything is ready. */
 async function recovered(t: TestContext, product: Product, load: Load): Promise<void> {
   const start = performance.now();
-  const before = new Map(load.successes);
-  const lagging = (): string[] =>
-    ['S3 PUT', 'S3 GET', 'REST PUT', 'REST GET'].filter(
-      (request) => (load.successes.get(request) ?? 0) - (before.get(request) ?? 0) < 5,
-    );
-  await waitUntil(
-    () => lagging().length === 0,
-    recoveryMsMax,
-    () => `not answered again: ${lagging()}\n${last(load.refusals)}\n${product.logs()}`,
-  );
+  await answered(product, load);
   t.diagnostic(`all clients are answered again after ${passed(start)} ms`);
   await waitUntil(
     () => isReady(product.url),
@@ -418,7 +449,5 @@ function summary({ acknowledged, refusals, slowestMs }: Load): string {
 
 const describe = ({ request, status, text, tookMs }: Refusal): string =>
   `${request} was answered ${status} after ${Math.round(tookMs)} ms: ${text}`;
-
-const last = (refusals: readonly Refusal[]): string => refusals.slice(-4).map(describe).join('\n');
 
 const passed = (sinceMs: number): number => Math.round(performance.now() - sinceMs);
