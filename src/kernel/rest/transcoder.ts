@@ -11,7 +11,7 @@ import { sendProblem, sendText } from './answer.ts';
 import { bodySizeBytes, readJsonBody, readPieces, tooLarge } from './body.ts';
 import { hasPart, sendContent, withPart } from './content-answer.ts';
 import { getField, setField } from './field-text.ts';
-import { JsonCodecs, type ReadJson, registryOf, type WriteJson } from './json.ts';
+import { JsonCodecs, type ReadJson, registryOf, type WriteJson, zeroOf } from './json.ts';
 import { leavingSignal } from './leaving.ts';
 import { HttpFault, statusOf } from './problem.ts';
 import { compileQuery, type ReadQuery } from './query.ts';
@@ -60,6 +60,8 @@ export type Transcoder = (request: IncomingMessage, response: ServerResponse) =>
 /** A route with everything compiled that serving it needs. */
 interface Served extends RestRoute {
   readonly call: (request: unknown, options: CallOptions) => unknown;
+  /** An empty request message. */
+  readonly make: () => Message;
   readonly readQuery: ReadQuery;
   readonly readBody: ReadJson;
   readonly write: WriteJson;
@@ -225,6 +227,7 @@ function buildRouter(options: TranscoderOptions): Router<Served> {
         const served: Served = {
           ...route,
           call: client[method.desc.localName] as Served['call'],
+          make: zeroOf(method.input),
           readQuery: compileQuery(route),
           readBody: codecs.reader(typeof route.body === 'object' ? route.body.message : method.input),
           write: codecs.writer(route.responseField?.message ?? method.output),
@@ -259,7 +262,7 @@ function buildMessage(served: Served, raw: readonly string[], query: string, bod
   if (served.body === 'all') {
     message = served.readBody(body === undefined ? {} : body);
   } else {
-    message = create(served.method.input);
+    message = served.make();
     if (body !== undefined && served.body !== 'none') setField(message, served.body, served.readBody(body));
   }
   for (const { variable, set } of served.variables) {
