@@ -4,6 +4,7 @@ import { implement } from '#kernel/calls/dispatcher.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import type { DatasourcePlan } from '../plan.ts';
+import { assertFolder } from './logic/assert-folder.ts';
 import { Keeper } from './logic/keeper.ts';
 import { createFolderWatches } from './processors/folder-watches.ts';
 import { createFullPasses } from './processors/full-passes.ts';
@@ -56,6 +57,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   loops.catch((error: unknown) => log.error('a part of sync has ended', { error }));
   return {
     bindings: [implement(Sync, createSyncController({ keeper, passes, index, watchLimit: () => watchLimit }))],
+    check: () => assertFolder(plan.folder),
     stop: async () => {
       await loops;
       watches.clear();

@@ -1,5 +1,5 @@
-import { Fault } from '../fault.ts';
 import type { Log } from '../log.ts';
+import { checkOnce } from '../services/check.ts';
 import type { Started } from '../services/launcher.ts';
 import { type Registry, ServiceState } from '../services/registry.ts';
 
@@ -18,12 +18,7 @@ export function watchHealth({ started, registry, everyMs, log }: HealthOptions):
   const checkOne = async ({ name, running }: Started): Promise<void> => {
     if (!running.check || busy.has(name)) return;
     busy.add(name);
-    let reason = '';
-    try {
-      await within(running.check(AbortSignal.timeout(everyMs)), everyMs);
-    } catch (error) {
-      reason = Fault.from(error).message;
-    }
+    const reason = await checkOnce(running, everyMs);
     busy.delete(name);
     const registration = registry.get(name);
     const wasUnhealthy = registration?.state === ServiceState.Unhealthy;
@@ -37,15 +32,4 @@ export function watchHealth({ started, registry, everyMs, log }: HealthOptions):
     for (const one of started()) void checkOne(one);
   }, everyMs).unref();
   return () => clearInterval(timer);
-}
-
-/** A check that ignores its signal counts as failed all the same. */
-async function within(check: Promise<void>, timeoutMs: number): Promise<void> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`its check took longer than ${timeoutMs} ms`)), timeoutMs + 50);
-  try {
-    await Promise.race([check, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

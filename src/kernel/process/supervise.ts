@@ -204,7 +204,8 @@ function onTick(before: Fork, nowMs: number, limits: Limits): Step {
     case Phase.Starting:
       if (fork.isKilled) return [fork, []];
       if (forMs >= limits.startMs) return kill(fork, `it was not ready within ${limits.startMs} ms`);
-      return onSilence(fork, silentMs, limits);
+      // Silent until its code is loaded; that is bounded by `startMs`.
+      return fork.heardMs > fork.sinceMs ? onSilence(fork, silentMs, limits) : [fork, []];
     case Phase.Ready:
     case Phase.Unhealthy:
       if (fork.isKilled) return [fork, []];

@@ -11,6 +11,7 @@ import { defineService, type Micro } from './service.ts';
 async function startPair(redisUrl?: string) {
   const micros: Micro[] = [];
   let source: StreamSource | undefined;
+  let say = async (): Promise<void> => undefined;
   const producer = defineService({
     name: 'cellar.grpc.producer',
     description: 'Keeps a stream.',
@@ -22,12 +23,10 @@ async function startPair(redisUrl?: string) {
     start: async (micro) => {
       micros.push(micro);
       const stream = await micro.openStream('news');
-      return {
-        bindings: [serveStreams([stream], micro.signal)],
-        check: async () => {
-          await stream.append(micro.database, [{ key: 'k', type: 'said', payload: new TextEncoder().encode('hello') }]);
-        },
+      say = async () => {
+        await stream.append(micro.database, [{ key: 'k', type: 'said', payload: new TextEncoder().encode('hello') }]);
       };
+      return { bindings: [serveStreams([stream], micro.signal)] };
     },
   });
   const follower = defineService({
@@ -47,8 +46,7 @@ async function startPair(redisUrl?: string) {
     redisUrl ? { redisUrl } : {},
   );
   assert.ok(source);
-  const say = (): Promise<void> | undefined => platform.started[0]?.running.check?.(AbortSignal.timeout(5000));
-  return { platform, source, say, micro: micros[0] as Micro };
+  return { platform, source, say: () => say(), micro: micros[0] as Micro };
 }
 
 async function firstOf(source: StreamSource): Promise<StreamEvent | undefined> {

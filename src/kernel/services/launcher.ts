@@ -12,6 +12,7 @@ import { migrate } from '../database/migrations.ts';
 import type { Log } from '../log.ts';
 import type { SettingsSpec } from '../settings/setting.ts';
 import { createRetry } from '../transports/retry-budget.ts';
+import { checkOnce } from './check.ts';
 import type { Engines } from './engines.ts';
 import { type Address, type Channels, type Registry, routeTo, ServiceState } from './registry.ts';
 import {
@@ -58,6 +59,9 @@ export interface Started {
   readonly running: Running;
   stop(signal: AbortSignal): Promise<void>;
 }
+
+/** How long the first check may take. Unit: milliseconds. */
+const firstCheckMs = 2000;
 
 /** Starts instances in the order of their needs, each ready before the next. When one fails those before it are stopped again. */
 export async function startInstances(instances: readonly ServiceInstance[], surroundings: Surroundings): Promise<Started[]> {
@@ -122,8 +126,11 @@ export async function startInstance(instance: ServiceInstance, surroundings: Sur
     assertServesItsContracts(definition, dispatcher);
     endpoint.add(dispatcher);
     if (running.http) surroundings.http.set(name, running.http);
-    register(ServiceState.Ready);
-    log.info('service is ready', { startMs: Math.round(surroundings.clock.now() - startTimeMs) });
+    const illness = await checkOnce(running, firstCheckMs);
+    register(illness ? ServiceState.Unhealthy : ServiceState.Ready, illness);
+    const startMs = Math.round(surroundings.clock.now() - startTimeMs);
+    if (illness) log.warn('service runs, but is unhealthy', { reason: illness, startMs });
+    else log.info('service is ready', { startMs });
     const own = database;
     return {
       name,

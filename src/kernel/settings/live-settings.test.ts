@@ -92,7 +92,7 @@ const refused: readonly (readonly [key: string, value: string, code: Code, messa
   ['web.limt', '1', Code.NotFound, /There is no setting "web.limt"/],
   ['web.port', '81', Code.FailedPrecondition, /flag --port would win/],
   ['database.url', 'x', Code.FailedPrecondition, /needed before stored settings can be read/],
-  ['folders.A1.path', '/x', Code.InvalidArgument, /names are letters/],
+  ['folders.A1.path', '/x', Code.InvalidArgument, /named by letters/],
 ];
 
 for (const [key, value, code, message] of refused) {

@@ -1,7 +1,17 @@
 import { type Fault, failedPrecondition, invalidArgument, notFound, type Violation } from '../fault.ts';
 import type { Json, LiveConfig } from '../live-config/live-config.ts';
 import type { Log } from '../log.ts';
-import { type Given, parseValue, type Resolved, resolveSettings, type Settings, Source, sectionOf, shown } from './resolve.ts';
+import {
+  type Given,
+  NameProblem,
+  parseValue,
+  type Resolved,
+  resolveSettings,
+  type Settings,
+  Source,
+  sectionOf,
+  shown,
+} from './resolve.ts';
 import type { Entry, Schema } from './schema.ts';
 import { SettingProblem, type SettingsSpec } from './setting.ts';
 
@@ -92,7 +102,7 @@ export class LiveSettings {
       parseValue(entry, value);
     } catch (error) {
       if (!(error instanceof SettingProblem)) throw error;
-      const but = entry.setting.kind === 'secret' ? '' : `, but is ${shown(value)}`;
+      const but = entry.setting.kind === 'secret' || error instanceof NameProblem ? '' : `, but is ${shown(value)}`;
       throw invalidArgument(`Cannot set ${key}: it must be ${error.message}${but}`, { reason: 'setting_invalid' });
     }
     await this.#store().set(key, value as Json, { author });

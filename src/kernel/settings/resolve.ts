@@ -58,12 +58,15 @@ export function resolveSettings(schema: Schema, given: readonly Given[]): Settin
   return { schema, byKey, problems };
 }
 
+/** What is wrong is the name of a group, not the value. */
+export class NameProblem extends SettingProblem {}
+
 /** Reads a value for a key. Errors: a `SettingProblem` whose message is a whole sentence. */
 export function parseValue(entry: Entry, value: unknown): unknown {
   if (entry.inMap) {
     const { map, name } = entry.inMap;
-    // The map's own parse knows which names it allows.
-    map.setting.parse({ [name]: {} });
+    const { keyPattern, keyAllowed } = map.setting;
+    if (!keyPattern.test(name)) throw new NameProblem(`in a group named by ${keyAllowed}; "${name}" is no such name`);
   }
   return entry.setting.parse(value);
 }
@@ -115,7 +118,7 @@ function problemOf(entry: Entry, given: Given, byKey: Map<string, Resolved>): Vi
     return undefined;
   } catch (error) {
     if (!(error instanceof SettingProblem)) throw error;
-    const value = entry.setting.kind === 'secret' ? '' : `, but is ${shown(given.value)}`;
+    const value = entry.setting.kind === 'secret' || error instanceof NameProblem ? '' : `, but is ${shown(given.value)}`;
     return { field: given.key, message: `must be ${error.message}${value} (${given.where})` };
   }
 }

@@ -1,5 +1,5 @@
 import { didYouMean } from '#lib/did-you-mean.ts';
-import { type Setting, SettingProblem, type SettingsSpec } from './setting.ts';
+import type { MapShape, Setting, SettingsSpec } from './setting.ts';
 
 /** Settings under one heading of `cellar.yaml`: a service's, or the platform's own. */
 export interface Section {
@@ -24,7 +24,7 @@ export interface Entry {
 export interface MapEntry {
   readonly key: string;
   readonly section: string;
-  readonly setting: Setting<unknown> & { readonly of: SettingsSpec };
+  readonly setting: Setting<unknown> & MapShape;
 }
 
 /** Every setting of an installation by its key. Errors: a plain `Error` when two sections claim one key. */
@@ -104,14 +104,7 @@ export function environmentName(key: string): string {
 function isGroup(map: MapEntry, key: string): boolean {
   if (!key.startsWith(`${map.key}.`)) return false;
   const name = key.slice(map.key.length + 1);
-  if (!name.includes('.')) return true;
-  try {
-    map.setting.parse({ [name]: {} });
-    return true;
-  } catch (error) {
-    if (error instanceof SettingProblem) return false;
-    throw error;
-  }
+  return !name.includes('.') || map.setting.keyPattern.test(name);
 }
 
 function isMap(setting: Setting<unknown>): setting is MapEntry['setting'] {

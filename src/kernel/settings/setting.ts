@@ -89,6 +89,14 @@ export function list(options: Common<readonly string[]>): Setting<readonly strin
   });
 }
 
+/** What a map's groups are called and hold. */
+export interface MapShape<S extends SettingsSpec = SettingsSpec> {
+  readonly of: S;
+  readonly keyPattern: RegExp;
+  /** In words, such as `lower-case letters`. */
+  readonly keyAllowed: string;
+}
+
 /** Named groups of settings of one shape, such as `datasources.<name>.folder`. */
 export function map<S extends SettingsSpec>(options: {
   meaning: string;
@@ -96,7 +104,7 @@ export function map<S extends SettingsSpec>(options: {
   keyPattern: RegExp;
   keyAllowed: string;
   of: S;
-}): Setting<Readonly<Record<string, SettingsOf<S>>>> & { readonly of: S } {
+}): Setting<Readonly<Record<string, SettingsOf<S>>>> & MapShape<S> {
   const parse = (value: unknown): Readonly<Record<string, SettingsOf<S>>> => {
     if (!isRecord(value)) throw new SettingProblem('a map of names');
     const out: Record<string, SettingsOf<S>> = {};
@@ -120,7 +128,8 @@ export function map<S extends SettingsSpec>(options: {
     }
     return Object.freeze(out);
   };
-  return { ...setting('map', { default: Object.freeze({}), ...options }, '', '', parse), of: options.of };
+  const { of, keyPattern, keyAllowed } = options;
+  return { ...setting('map', { default: Object.freeze({}), ...options }, '', '', parse), of, keyPattern, keyAllowed };
 }
 
 /** A value that does not print. */

@@ -50,7 +50,9 @@ const bad: readonly (readonly [yaml: string, problems: readonly RegExp[]])[] = [
   ['database:\n  url: {a: hunter2}\n', [/^database.url must be text \(cellar.yaml line 2\)$/]],
   [
     'datasources:\n  A: {folder: /x}\n',
-    [/^datasources.A.folder must be a map whose names are three or more lower-case letters; "A" is not/],
+    [
+      /^datasources.A.folder must be in a group named by three or more lower-case letters; "A" is no such name \(cellar.yaml line 2\)$/,
+    ],
   ],
   ['datasources:\n  docs: /x\n', [/^datasources.docs must be followed by settings, but is "\/x"/]],
   ['datasources:\n  docs: {folder: ""}\n', [/^datasources.docs.folder must be the path of a folder/]],
