@@ -70,7 +70,9 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
     const known = opened.get(bucket);
     if (known && !isSure && now() - known.checkedMs < checkIntervalMs) return known;
     const folder = await findBucketFolder(bucket, path, known?.folder, () => store.hasRows(bucket));
-    if (known?.folder.root === folder.root) return Object.assign(known, { folder, checkedMs: now() });
+    // Asked again: many may have waited for the first look, and writers of one key need one lock.
+    const current = opened.get(bucket);
+    if (current?.folder.root === folder.root) return Object.assign(current, { folder, checkedMs: now() });
     const assertThere = async (): Promise<void> => void (await open(bucket, true));
     const files = new FolderBucket({ bucket, root: folder.root, store, record, newId, assertThere });
     const uploads = new FolderUploads({
