@@ -3,6 +3,7 @@ import { appendFile } from 'node:fs/promises';
 import type { Message } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
+import type { Caller } from './calls/caller.ts';
 import type { CallRecord } from './calls/dispatcher.ts';
 import type { Log } from './log.ts';
 
@@ -12,8 +13,24 @@ const linesMax = 100_000;
 export interface Audit {
   /** Notes a finished call; meant for `Surroundings.observe`. */
   readonly observe: (record: CallRecord) => void;
+  /** Notes something a person did that is not a call, such as an S3 request. */
+  readonly note: (entry: AuditEntry) => void;
   /** Writes what is still held. */
   close(): Promise<void>;
+}
+
+/** What a person did, beside calls. */
+export interface AuditEntry {
+  readonly caller: Caller;
+  readonly service: string;
+  /** Such as `s3.PutObject`. */
+  readonly method: string;
+  /** What it was about; no secrets. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** `ok`, or the word for what went wrong. */
+  readonly code: string;
+  /** Unit: milliseconds. */
+  readonly durationMs: number;
 }
 
 export interface AuditOptions {
@@ -60,12 +77,24 @@ export function createAudit({ path, log, now = Date.now, delayMs = 100 }: AuditO
     if (lines.length > 0) appendFileSync(path, lines.join(''), { mode: 0o600 });
   };
   process.on('exit', onExit);
+  const add = (line: Readonly<Record<string, unknown>>): void => {
+    lines.push(`${JSON.stringify(line)}\n`);
+    timer ??= setTimeout(schedule, delayMs).unref();
+  };
   return {
     observe: (record) => {
-      if (!record.method.isWrite || isOwnBusiness(record)) return;
-      lines.push(`${JSON.stringify(auditLine(record, now()))}\n`);
-      timer ??= setTimeout(schedule, delayMs).unref();
+      if (record.method.isWrite && !isOwnBusiness(record)) add(auditLine(record, now()));
     },
+    note: ({ caller, service, method, fields, code, durationMs }) =>
+      add({
+        time: new Date(now()).toISOString(),
+        ...callerFields(caller),
+        service,
+        method,
+        fields,
+        code,
+        durationMs: Math.round(durationMs * 1000) / 1000,
+      }),
     close: async () => {
       if (timer) clearTimeout(timer);
       schedule();
@@ -81,14 +110,16 @@ function isOwnBusiness({ call: { caller } }: CallRecord): boolean {
   return caller.via === '' && caller.roles.length === 1 && caller.roles[0] === Role.SERVICE;
 }
 
+function callerFields({ id, name, via, origin }: Caller): Record<string, string> {
+  return { caller: id, name, ...(via ? { via } : {}), ...(origin ? { origin } : {}) };
+}
+
 function auditLine(record: CallRecord, nowMs: number): Record<string, unknown> {
   const { call, method, fault, request } = record;
   const fields = Object.fromEntries(method.auditFields.map((path) => [path, request ? fieldAt(request, path) : undefined]));
   return {
     time: new Date(nowMs).toISOString(),
-    caller: call.caller.id,
-    name: call.caller.name,
-    ...(call.caller.via ? { via: call.caller.via } : {}),
+    ...callerFields(call.caller),
     service: record.service,
     method: method.name,
     ...(method.auditFields.length > 0 ? { fields } : {}),

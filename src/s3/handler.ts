@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '#kernel/log.ts';
+import { sandboxPolicy } from '#lib/sandbox-policy.ts';
 import {
   type Authorization,
   assertTimely,
@@ -21,17 +22,37 @@ import { operations } from './operations.ts';
 import { readHead, type S3RequestHead } from './request.ts';
 import { parseTarget, routeOperation, type Target } from './router.ts';
 
+/** One answered request, for metrics and audit. What could not be read from it is absent. */
+export interface S3Record<Caller> {
+  readonly operation: OperationName | undefined;
+  readonly caller: Caller | undefined;
+  readonly bucket: string;
+  readonly key: string;
+  /** HTTP status. */
+  readonly status: number;
+  /** `ok`, or the S3 code of the error. */
+  readonly code: string;
+  /** Unit: milliseconds. */
+  readonly durationMs: number;
+}
+
 export interface S3HandlerOptions<Caller> {
   readonly backend: Backend;
   /** The secret of an access key and who has it; `undefined` when there is no such key. */
   readonly authenticate: (accessKey: string) => Promise<{ readonly secret: string; readonly caller: Caller } | undefined>;
-  /** Throws a `permission_denied` fault when the caller may not. `bucket` and `key` are absent where the operation has none. */
+  /**
+   * Throws a `permission_denied` fault when the caller may not. `bucket` and `key` are absent where the operation has none. Of a listing
+   * `key` is the folder whose names it tells; `isDeep`: and those of all folders below it.
+   */
   readonly authorize: (
     caller: Caller,
     operation: OperationName,
     bucket: string | undefined,
     key: string | undefined,
+    isDeep?: boolean,
   ) => Promise<void>;
+  /** Called once after every request, whatever its outcome; must not throw. */
+  readonly observe?: (record: S3Record<Caller>) => void;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -41,6 +62,25 @@ export interface S3HandlerOptions<Caller> {
   /** With `s3.example.org`, buckets are also reachable as `<bucket>.s3.example.org`. */
   readonly baseDomain?: string;
   readonly newRequestId?: () => string;
+}
+
+/** An object may be a page that somebody opens by a presigned link: it must not act in the name of the origin it came from. */
+const browserHeaders = [
+  ['content-security-policy', sandboxPolicy],
+  ['x-content-type-options', 'nosniff'],
+] as const;
+
+/** What is known of a request so far. */
+interface Fields<Caller> {
+  operation?: OperationName;
+  caller?: Caller;
+  bucket?: string;
+  key?: string;
+}
+
+/** Without the caller: the audit says who, the log says what. */
+function loggable<Caller>({ operation, bucket, key }: Fields<Caller>): Record<string, string | undefined> {
+  return { operation, bucket, key };
 }
 
 export type S3Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
@@ -62,15 +102,18 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
   const limits = { ...defaultLimits, ...options.limits };
 
   return async (request, response) => {
-    const startMs = now();
+    const startMs = performance.now();
     const requestId = newRequestId();
     response.setHeader('x-amz-request-id', requestId);
     response.setHeader('server', 'Cellar');
-    const fields: { operation?: OperationName; bucket?: string; key?: string } = {};
+    for (const [name, value] of browserHeaders) response.setHeader(name, value);
+    const fields: Fields<Caller> = {};
+    let code = 'ok';
     const answer = await run(request, response, fields).catch((cause: unknown): S3Answer => {
       const error = S3Error.from(cause);
+      code = error.code;
       if (error.status >= 500 && error.status !== 501)
-        log.error('S3 request failed', { requestId, ...fields, code: error.code, error: cause });
+        log.error('S3 request failed', { requestId, ...loggable(fields), code, error: cause });
       return errorAnswer(error, (request.url ?? '/').replace(/\?.*/s, ''), requestId);
     });
     let outcome: string;
@@ -78,23 +121,29 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
       outcome = await writeAnswer(request, response, answer);
     } catch (error) {
       outcome = 'broken';
-      log.error('S3 answer could not be sent whole', { requestId, ...fields, error });
+      log.error('S3 answer could not be sent whole', { requestId, ...loggable(fields), error });
     }
-    log.debug('S3 request', { requestId, ...fields, status: response.statusCode, outcome, durationMs: now() - startMs });
+    const durationMs = performance.now() - startMs;
+    const { operation, caller, bucket = '', key = '' } = fields;
+    log.debug('S3 request', { requestId, ...loggable(fields), status: response.statusCode, outcome, durationMs });
+    options.observe?.({ operation, caller, bucket, key, status: response.statusCode, code, durationMs });
   };
 
-  async function run(
-    request: IncomingMessage,
-    response: ServerResponse,
-    fields: { operation?: OperationName; bucket?: string; key?: string },
-  ): Promise<S3Answer> {
+  async function run(request: IncomingMessage, response: ServerResponse, fields: Fields<Caller>): Promise<S3Answer> {
     const head = readHead(request);
     const { authorization, secret, caller } = await authenticate(head);
     const target = parseTarget(head.path, head.headers.get('host'), options.baseDomain);
     assertTarget(target);
     const operation = routeOperation(head.method, target, head.queryByName, head.headers.has('x-amz-copy-source'));
-    Object.assign(fields, { operation, ...target });
-    await options.authorize(caller, operation, target.bucket || undefined, target.key || undefined);
+    Object.assign(fields, { operation, caller, ...target });
+    const listed = listings.has(operation) ? listedFolder(head.queryByName) : undefined;
+    await options.authorize(
+      caller,
+      operation,
+      target.bucket || undefined,
+      (listed?.folder ?? target.key) || undefined,
+      listed?.isDeep,
+    );
     const body = (sizeBytesMax: number) =>
       createBody({
         request,
@@ -170,6 +219,14 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
       throw new S3Error('KeyTooLongError', undefined, { fields: { MaxSizeAllowed: String(limits.keySizeBytesMax) } });
     }
   }
+}
+
+const listings: ReadonlySet<OperationName> = new Set(['ListObjects', 'ListObjectsV2', 'ListMultipartUploads']);
+
+/** The folder all keys of a listing lie in, and whether the keys of its subfolders are told as well. */
+function listedFolder(query: ReadonlyMap<string, string>): { readonly folder: string; readonly isDeep: boolean } {
+  const prefix = query.get('prefix') ?? '';
+  return { folder: prefix.slice(0, Math.max(0, prefix.lastIndexOf('/'))), isDeep: query.get('delimiter') !== '/' };
 }
 
 function unsignedError(head: S3RequestHead): S3Error {

@@ -8,6 +8,7 @@ import { createS3Handler } from '#s3/handler.ts';
 import type { ObjectsPlan } from '../plan.ts';
 import { createFolderBackend } from './logic/folder-backend.ts';
 import { s3Access } from './logic/s3-access.ts';
+import { recordS3 } from './logic/s3-records.ts';
 import { changeEvent } from './rpc/change-event.ts';
 import { createObjectsController } from './rpc/objects-controller.ts';
 import { createSqlObjectStore } from './store/sql.ts';
@@ -42,10 +43,11 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
   const http = createS3Handler({
     backend,
     authenticate: (accessKey) => guard.keySecret(accessKey),
-    authorize: async (caller, operation, bucket, key) => {
-      const { action, resource } = s3Access(operation, bucket, key);
-      await guard.assertAllowed(caller, action, resource);
+    authorize: async (caller, operation, bucket, key, isDeep) => {
+      const { action, resource, extent } = s3Access(operation, bucket, key, isDeep);
+      await guard.assertAllowed(caller, action, resource, undefined, extent);
     },
+    observe: recordS3(micro),
     log,
     now: () => micro.clock.now(),
   });

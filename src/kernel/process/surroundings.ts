@@ -96,6 +96,7 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
     openDatabase: async (service) => openDatabase({ url: databaseUrl(home, settings(), service), name: service, log }),
     address: { kind: 'local', path },
     restarts: options.restarts,
+    audit: audit.note,
     observe: (record) => {
       metrics.observeCall(record);
       audit.observe(record);

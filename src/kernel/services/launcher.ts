@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
 import { Streams } from '#gen/cellar/kernel/v1/streams_pb.ts';
+import type { AuditEntry } from '../audit.ts';
 import { answersMigrations, KeptAnswers } from '../calls/answers.ts';
 import { serviceCaller } from '../calls/caller.ts';
 import { createClient } from '../calls/client.ts';
@@ -50,6 +51,7 @@ export interface Surroundings {
   readonly address: Address;
   readonly restarts?: number;
   readonly observe?: (record: CallRecord) => void;
+  readonly audit?: (entry: AuditEntry) => void;
 }
 
 /** A started instance, until stopped. */
@@ -209,6 +211,7 @@ async function createMicro(
         via: name,
         retry: request.retry ?? retry,
       }),
+    audit: (entry) => surroundings.audit?.({ ...entry, service: name }),
     forward: surroundings.forward,
     signal,
   };

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { DescService } from '@bufbuild/protobuf';
+import type { AuditEntry } from '../audit.ts';
 import type { Client, RetryOptions } from '../calls/client.ts';
 import type { Binding } from '../calls/dispatcher.ts';
 import type { Database } from '../database/database.ts';
@@ -99,6 +100,8 @@ export interface Micro<S = unknown> {
   readonly metrics: Metrics;
   /** A client that calls as this service, or for the caller of the call handed to it. */
   client<D extends DescService>(desc: D, request?: ClientRequest): Client<D>;
+  /** Notes a person's write that is not a call, such as an S3 request; calls are noted by themselves. */
+  audit(entry: Omit<AuditEntry, 'service'>): void;
   /** Sends a raw HTTP request to a service with `hasHttp`, answers through `response`. Errors: `unavailable`. */
   forward(service: string, request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** Aborts when stopping begins: loops end, waits give up. */
