@@ -5,12 +5,10 @@ import { type ContentInfo, ContentInfoSchema } from '#gen/cellar/kernel/v1/conte
 import type { HttpBody } from '#gen/google/api/httpbody_pb.ts';
 import { decideRead } from '#lib/http-conditions.ts';
 import { formatHttpDate, parseHttpDate } from '#lib/http-date.ts';
+import { sandboxPolicy } from '#lib/sandbox-policy.ts';
 import { Code, Fault, failedPrecondition } from '../fault.ts';
 import { writePiece } from './answer.ts';
 import { HttpFault } from './problem.ts';
-
-/** A content may be anything a user stored; shown by a browser it must not act in our name. */
-const sandbox = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox";
 
 /** Which part of a content is asked for; all zero: everything. Unit: bytes. */
 interface Part {
@@ -49,7 +47,7 @@ export async function sendContent(
       first = await iterator.next();
       info = first.done ? undefined : infoOf(first.value);
     }
-    const answer: OutgoingHttpHeaders = { ...common, 'content-security-policy': sandbox };
+    const answer: OutgoingHttpHeaders = { ...common, 'content-security-policy': sandboxPolicy };
     if (info) {
       Object.assign(answer, validators(info), {
         'accept-ranges': canRange ? 'bytes' : 'none',
