@@ -22,11 +22,14 @@ export interface Guard {
   /**
    * Resolves when the credential's scopes and the policies allow it: `action` such as `data:read`, `resource` such as
    * `data/docs/reports/2026.pdf` or `call/cellar.data.v1.Tree/List`. Services acting for themselves are always allowed.
+   * `extent`: whether the question is about the resource itself or about a path with everything below it.
    * Errors: `permission_denied` (`unauthenticated` for anybody) that says who, what and on what; `unavailable` when it cannot be
    * decided now: then it is not allowed.
    */
-  assertAllowed(caller: Caller, action: string, resource: string, signal?: AbortSignal): Promise<void>;
+  assertAllowed(caller: Caller, action: string, resource: string, signal?: AbortSignal, extent?: Extent): Promise<void>;
 }
+
+export type Extent = 'itself' | 'with_all_below';
 
 export interface KeySecret {
   readonly secret: string;
@@ -88,10 +91,14 @@ export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'sig
     },
   });
 
-  const decide = async (caller: Caller, action: string, resource: string): Promise<Decision> => {
-    const key = `${caller.id}\n${caller.name}\n${caller.roles.join()}\n${action}\n${resource}`;
+  const decide = async (caller: Caller, action: string, resource: string, extent: Extent): Promise<Decision> => {
+    const key = `${caller.id}\n${caller.name}\n${caller.roles.join()}\n${action}\n${extent}\n${resource}`;
+    const withAllBelow = extent === 'with_all_below';
     const ask = async (): Promise<Loaded<Decision>> => {
-      const { allowed, policies } = await decisions.decide({ caller: toMessage(caller), action, resource }, { timeoutMs });
+      const { allowed, policies } = await decisions.decide(
+        { caller: toMessage(caller), action, resource, withAllBelow },
+        { timeoutMs },
+      );
       return { value: { isAllowed: allowed, policies } };
     };
     return key.length > keyLengthMax ? (await ask()).value : verdicts.get(key, ask);
@@ -123,7 +130,7 @@ export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'sig
         throw error;
       }
     },
-    async assertAllowed(caller, action, resource, signal) {
+    async assertAllowed(caller, action, resource, signal, extent = 'itself') {
       signal?.throwIfAborted();
       if (caller.roles.includes(Role.SERVICE)) return;
       if (caller.id !== '' && !hasScope(caller.scopes, action)) {
@@ -132,13 +139,14 @@ export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'sig
           hint: `Use a token with the scope "${action}".`,
         });
       }
-      const { isAllowed, policies } = await decide(caller, action, resource);
+      const { isAllowed, policies } = await decide(caller, action, resource, extent);
       if (isAllowed) return;
       if (caller.id === '') {
         throw unauthenticated(`Cannot ${action} on ${resource} without credentials`, { hint: 'Sign in, or send a token.' });
       }
       const why = policies.length > 0 ? `policy "${policies.join('", "')}" forbids it` : 'no policy allows it';
-      throw permissionDenied(`${caller.name} may not ${action} on ${resource}: ${why}`, {
+      const all = extent === 'with_all_below' ? ' and all below it' : '';
+      throw permissionDenied(`${caller.name} may not ${action} on ${resource}${all}: ${why}`, {
         reason: 'policy_denied',
         hint: 'An administrator can allow it with a policy.',
       });

@@ -18,6 +18,7 @@ for (const path of [
   'docs/../etc',
   '..',
   'docs/a\0b',
+  'docs/a\ud800',
   `docs/${'x'.repeat(256)}`,
   'a/'.repeat(3000),
 ])

@@ -21,6 +21,7 @@ export function parsePath(text: string): Place | undefined {
     if (name === '') throw invalidPath(text, 'it has an empty name: no slash at the start or end, and no two in a row');
     if (name === '.' || name === '..') throw invalidPath(text, `"${name}" is no name here`);
     if (name.includes('\0')) throw invalidPath(text, 'it has a NUL character');
+    if (!name.isWellFormed()) throw invalidPath(text, 'it has half of a surrogate pair, which is no character');
     if (Buffer.byteLength(name) > nameBytesMax) throw invalidPath(text, `a name in it is longer than ${nameBytesMax} bytes`);
   }
   const [datasource = '', ...rest] = names;

@@ -14,6 +14,7 @@ import type { Datasource, Datasources } from '../logic/datasources.ts';
 import { formatPath, type Place, parsePath } from '../logic/path.ts';
 import { nodeAfter, readAt, readFresh } from '../logic/read.ts';
 import { copyAcross } from '../logic/transfer.ts';
+import { visibleEvent } from '../logic/visible-event.ts';
 import { watchNodes } from '../logic/watch.ts';
 
 export interface TreeParts {
@@ -30,19 +31,21 @@ interface Found extends Place {
   readonly services: Datasource;
 }
 
+type Action = 'data:read' | 'data:write';
+
 /** Content types that senders set when they know nothing better: the name says more. */
 const vagueTypes = new Set(['', 'application/octet-stream', 'application/x-www-form-urlencoded']);
 
 export function createTreeController({ datasources, guard, log, stopping }: TreeParts): Implementation<typeof Tree> {
   /** Finds a place after asking whether the caller may: a stranger does not learn what there is. */
-  async function find(call: Call, path: string, action: 'data:read' | 'data:write'): Promise<Found | undefined> {
+  async function find(call: Call, path: string, action: Action): Promise<Found | undefined> {
     const place = parsePath(path);
     if (!place) return undefined;
     await guard.assertAllowed(call.caller, action, `data/${path}`, call.signal);
     return { ...place, services: datasources.get(place.datasource) };
   }
 
-  async function findEntry(call: Call, path: string, action: 'data:read' | 'data:write'): Promise<Found> {
+  async function findEntry(call: Call, path: string, action: Action): Promise<Found> {
     const found = await find(call, path, action);
     if (found && found.path !== '') return found;
     throw invalidArgument(
@@ -59,7 +62,7 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
       await guard.assertAllowed(call.caller, 'data:read', `data/${path}`, call.signal);
       return true;
     } catch (error) {
-      if (error instanceof Fault && (error.code === Code.PermissionDenied || error.code === Code.Unauthenticated)) return false;
+      if (isDenied(error)) return false;
       throw error;
     }
   }
@@ -89,6 +92,16 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
 
   const statIn = async (call: Call, { services, path }: Found): Promise<Node> =>
     (await readFresh(services, call, (minSourcePosition) => services.index.getNode({ path, minSourcePosition }, { call }))).value;
+
+  /** A folder goes with all in it: whoever takes `from` along must be allowed that at both ends. Of a file its own path was asked. */
+  async function assertWhole(call: Call, from: Found, asked: readonly (readonly [Found, Action])[]): Promise<void> {
+    try {
+      for (const [place, action] of asked)
+        await guard.assertAllowed(call.caller, action, `data/${formatPath(place)}`, call.signal, 'with_all_below');
+    } catch (error) {
+      if (!isDenied(error) || (await statIn(call, from)).kind !== Node_Kind.FILE) throw error;
+    }
+  }
 
   return {
     async stat({ path }, call) {
@@ -155,6 +168,11 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
       const from = await findEntry(call, path, 'data:write');
       await guard.assertAllowed(call.caller, 'data:read', `data/${path}`, call.signal);
       const to = await findEntry(call, target, 'data:write');
+      await assertWhole(call, from, [
+        [from, 'data:read'],
+        [from, 'data:write'],
+        [to, 'data:write'],
+      ]);
       if (from.datasource === to.datasource) {
         const request = { bucket: from.datasource, key: from.path, newKey: to.path, overwrite };
         const { position } = await from.services.objects.movePath(request, { call });
@@ -169,6 +187,10 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
     async copy({ path, target, overwrite }, call) {
       const from = await findEntry(call, path, 'data:read');
       const to = await findEntry(call, target, 'data:write');
+      await assertWhole(call, from, [
+        [from, 'data:read'],
+        [to, 'data:write'],
+      ]);
       if (from.datasource !== to.datasource) return copyBetween(call, from, to, overwrite);
       const request = { bucket: from.datasource, key: from.path, newKey: to.path, overwrite };
       const { position } = await from.services.objects.copyPath(request, { call });
@@ -176,7 +198,9 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
     },
 
     async delete({ path, recursive }, call) {
-      const { services, datasource, path: key } = await findEntry(call, path, 'data:write');
+      const found = await findEntry(call, path, 'data:write');
+      const { services, datasource, path: key } = found;
+      if (recursive) await assertWhole(call, found, [[found, 'data:write']]);
       const { position } = await services.objects.deletePath({ bucket: datasource, key, recursive }, { call });
       // The next listing waits anyway; this is for those who ask the index itself.
       await readAt(call, position, (minSourcePosition) =>
@@ -189,9 +213,8 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
       const found = await find(call, path, 'data:read');
       const signal = AbortSignal.any([call.signal, stopping]);
       for await (const event of watchNodes({ datasources, only: found?.datasource, signal, log })) {
-        const touched = [event.node?.path ?? '', event.oldPath].filter((at) => at !== '' && isWithin(at, path));
-        const readable = await Promise.all(touched.map((at) => isReadable(call, at)));
-        if (touched.length > 0 && readable.every(Boolean)) yield { event };
+        const told = await visibleEvent(event, (at) => isReadable(call, at));
+        if (told && [told.node?.path ?? '', told.oldPath].some((at) => at !== '' && isWithin(at, path))) yield { event: told };
       }
       if (stopping.aborted)
         throw unavailable('The tree service is stopping', { reason: 'stopping', hint: 'Watch again in a moment.' });
@@ -242,6 +265,10 @@ async function asExisting<T>(path: string, made: Promise<T>): Promise<T> {
     }
     throw error;
   }
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof Fault && (error.code === Code.PermissionDenied || error.code === Code.Unauthenticated);
 }
 
 function folderNode(path: string): Node {

@@ -56,6 +56,7 @@ const names = new FinalizationRegistry<string>((name) => unusedNames.push(name))
 export function compileCedar(policies: readonly Pick<Policy, 'id' | 'text'>[]): PolicySet {
   const statements: Record<string, string> = {};
   const forbids = new Set<string>();
+  const exceptions = new Set<string>();
   for (const { id, text } of policies) {
     const parts = cedar.policySetTextToParts(text);
     if (parts.type === 'failure') throw storedFault(id, parts.errors[0]);
@@ -65,13 +66,15 @@ export function compileCedar(policies: readonly Pick<Policy, 'id' | 'text'>[]): 
       const json = cedar.policyToJson(part);
       if (json.type === 'failure') throw storedFault(id, json.errors[0]);
       if (json.json.effect === 'forbid') forbids.add(name);
+      // A condition such as `unless { resource in Path::"docs/private" }` makes an exception as well.
+      collectPaths(json.json.effect === 'forbid' ? json.json : json.json.conditions, exceptions);
     }
   }
   const preparsedPolicySetId = unusedNames.pop() ?? `set ${++sets}`;
   const parsed = cedar.preparsePolicySet(preparsedPolicySetId, { staticPolicies: statements });
   if (parsed.type === 'failure') throw storedFault('(all)', parsed.errors[0]);
   const cache = new Lru<string, Verdict>(cacheMax);
-  const decide: PolicySet = (question) => {
+  const decide = (question: Question): Verdict => {
     const { principal, action, resource } = question;
     const roles = principal.parents.map(({ id }) => id);
     const key = JSON.stringify([principal.type, principal.id, principal.name, roles, action, resource.type, resource.id]);
@@ -81,8 +84,16 @@ export function compileCedar(policies: readonly Pick<Policy, 'id' | 'text'>[]): 
     if (key.length <= keyLengthMax) cache.set(key, verdict);
     return verdict;
   };
-  names.register(decide, preparsedPolicySetId);
-  return decide;
+  const policySet = Object.assign(decide, { exceptions });
+  names.register(policySet, preparsedPolicySetId);
+  return policySet;
+}
+
+/** Puts the ids of all paths that a part of a policy names into `found`. */
+function collectPaths(part: unknown, found: Set<string>): void {
+  if (typeof part !== 'object' || part === null) return;
+  if ('type' in part && part.type === 'Path' && 'id' in part) found.add(String(part.id));
+  for (const inner of Object.values(part)) collectPaths(inner, found);
 }
 
 /** A question as the library takes it. */

@@ -2,13 +2,14 @@ import type { Policy, PolicyStore } from '#gen/cellar/identity/v1/policies_pb.ts
 import type { Client } from '#kernel/calls/client.ts';
 import { follow } from '#kernel/guard/follow.ts';
 import type { Log } from '#kernel/log.ts';
+import { decideBelow } from './decide-below.ts';
 import { compilePolicies, type PolicySet, type Verdict } from './policy-set.ts';
 import type { Question } from './question.ts';
 
 /** The policies in force, kept in step with the store. */
 export interface PoliciesInForce {
   /** Errors: `unavailable` while the store is away; `failed_precondition` when a stored policy cannot be read. Nothing is allowed then. */
-  decide(question: Question): Promise<Verdict>;
+  decide(question: Question, isWithAllBelow?: boolean): Promise<Verdict>;
   /** Resolves when the store's policies of this version, or newer ones, are in force. */
   reach(version: bigint): Promise<void>;
   /** Reads the store again. */
@@ -40,7 +41,10 @@ export function createPoliciesInForce(store: Client<typeof PolicyStore>, log: Lo
     return compiled;
   };
   return {
-    decide: async (question) => (isFollowed && current ? current : await refresh()).policies(question),
+    decide: async (question, isWithAllBelow = false) => {
+      const { policies } = isFollowed && current ? current : await refresh();
+      return isWithAllBelow ? decideBelow(policies, question) : policies(question);
+    },
     reach: async (version) => {
       if (!current || current.version < version) await refresh();
     },

@@ -9,7 +9,11 @@ export interface Verdict {
 }
 
 /** Policies made ready to decide. */
-export type PolicySet = (question: Question) => Verdict;
+export interface PolicySet {
+  (question: Question): Verdict;
+  /** Ids of the paths that policies name and at or below which less may be allowed than above. */
+  readonly exceptions: ReadonlySet<string>;
+}
 
 /**
  * Makes policies ready. The Cedar library is loaded only when one of them needs it.
@@ -22,7 +26,17 @@ export async function compilePolicies(policies: readonly Pick<Policy, 'id' | 'te
     if (!parsed) return (await import('./cedar.ts')).compileCedar(policies);
     plain.set(id, parsed);
   }
-  return (question) => decidePlain(plain, question);
+  return Object.assign((question: Question) => decidePlain(plain, question), {
+    exceptions: exceptionsOf([...plain.values()].flat()),
+  });
+}
+
+/** What a plain policy permits of a folder it permits of all below; only one that forbids makes exceptions. */
+function exceptionsOf(policies: readonly PlainPolicy[]): ReadonlySet<string> {
+  const forbidden = policies
+    .filter(({ effect }) => effect === 'forbid')
+    .flatMap(({ resource }) => [resource.equals, resource.within]);
+  return new Set(forbidden.filter((entity) => entity?.type === 'Path').map((entity) => entity?.id ?? ''));
 }
 
 /** One sentence for people. */

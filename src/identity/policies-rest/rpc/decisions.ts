@@ -10,12 +10,12 @@ import { createQuestion } from '../logic/question.ts';
 /** `signal` aborts when the service stops: watching ends then. */
 export function decisionsRpc(inForce: PoliciesInForce, store: Client<typeof PolicyStore>, signal: AbortSignal): Binding {
   return implement(Decisions, {
-    async decide({ caller, action, resource }) {
+    async decide({ caller, action, resource, withAllBelow }) {
       if (!caller) throw invalidArgument('Cannot decide: no caller was given');
       if (caller.roles.includes(Role.SERVICE)) {
         return { allowed: true, policies: [], explanation: 'Allowed: policies are about people, not services.' };
       }
-      const verdict = await inForce.decide(createQuestion(caller, action, resource));
+      const verdict = await inForce.decide(createQuestion(caller, action, resource), withAllBelow);
       return { allowed: verdict.isAllowed, policies: [...verdict.policies], explanation: explain(verdict) };
     },
     async *watchVersion(_request, call) {
