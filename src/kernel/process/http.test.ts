@@ -135,6 +135,17 @@ test('a body of unknown length passes too', async () => {
   assert.ok(answer.body.equals(body));
 });
 
+test('a body with a method that seldom has one is not taken for another request', async () => {
+  for (const method of ['DELETE', 'GET', 'OPTIONS']) {
+    seen.length = 0;
+    const smuggled = Buffer.from('GET /smuggled HTTP/1.1\r\nhost: cloud.example\r\n\r\n');
+    const answer = await ask(method, '/read', smuggled, { 'transfer-encoding': 'chunked' });
+    assert.equal(answer.body.toString(), smuggled.toString());
+    assert.equal((await ask('GET', '/echo')).status, 200);
+    assert.deepEqual(seen, [`${method} /read`, 'GET /echo']);
+  }
+});
+
 test('no body at all', async () => {
   assert.equal((await ask('GET', '/echo')).status, 200);
 });

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import {
   Agent,
   createServer,
@@ -69,6 +69,7 @@ export async function serveHttp(place: HttpPlace, handlers: ReadonlyMap<string, 
     await rm(place.path, { force: true });
   }
   await listen(server, 'path' in place ? { path: place.path } : { host: place.host, port: place.port });
+  if ('path' in place) await chmod(place.path, 0o600);
   const address = server.address();
   return {
     port: typeof address === 'object' && address ? address.port : 0,
@@ -157,16 +158,15 @@ class StaleConnection extends Error {}
 
 function pass(peer: Peer, service: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const hasBody =
-    request.headers['content-length'] !== undefined
-      ? request.headers['content-length'] !== '0'
-      : request.headers['transfer-encoding'] !== undefined;
+  const isChunked = request.headers['content-length'] === undefined && request.headers['transfer-encoding'] !== undefined;
+  const hasBody = isChunked || (request.headers['content-length'] ?? '0') !== '0';
   const send = 'socketPath' in peer ? httpRequest : secureRequest;
   const upstream = send({
     ...peer,
     method: request.method,
     path: request.url,
-    headers: [...endToEnd(request.rawHeaders), serviceHeader, service],
+    // Said for every method: else Node sends the body of a GET or DELETE without its length, and the peer takes it for a next request.
+    headers: [...endToEnd(request.rawHeaders), ...(isChunked ? ['transfer-encoding', 'chunked'] : []), serviceHeader, service],
     setHost: false,
   });
   const isExpecting = request.headers.expect?.toLowerCase() === '100-continue';
