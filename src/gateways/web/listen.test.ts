@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Fault } from '#kernel/fault.ts';
@@ -42,6 +43,15 @@ test('a port in use is named, with what to do', async () => {
   const again = await listen({ ...options, port });
   await again.close(now());
   assert.match((await faultOf(listen({ ...options, host: '192.0.2.1' }))).message, /does not have the address/);
+});
+
+test('whoever announces a body, is answered and never sends it does not keep the connection', async (t) => {
+  const listening = await listen({ ...options, restTimeoutMs: 50 });
+  t.after(() => listening.close(now()));
+  const socket = connect(Number(new URL(listening.url).port), '127.0.0.1');
+  socket.write('PUT /x HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\nab');
+  const text = Buffer.concat(await Array.fromAsync<Buffer>(socket)).toString();
+  assert.match(text, /^HTTP\/1\.1 200 OK[\s\S]*here/);
 });
 
 test('with a certificate HTTP/2 and HTTP/1.1 are spoken over TLS', async () => {

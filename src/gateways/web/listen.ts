@@ -15,6 +15,8 @@ export interface ListenOptions {
   readonly tlsKey: string;
   readonly connectionsMax: number;
   readonly headerTimeoutMs: number;
+  /** How long the rest of a request may take to come that was answered already; default 5 s. */
+  readonly restTimeoutMs?: number;
   /** Must not reject. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => unknown;
   readonly log: Log;
@@ -30,13 +32,14 @@ export interface Listening {
 /** Names and values together; what is longer is answered with 431. Unit: bytes. */
 const headerSizeBytesMax = 32 * 1024;
 const keepAliveMs = 60_000;
+const restTimeoutMsDefault = 5_000;
 
 /**
  * Opens the one socket people reach.
  * Errors: `failed_precondition` that says what to do when the port is taken or not ours to take, or a TLS file cannot be used.
  */
 export async function listen(options: ListenOptions): Promise<Listening> {
-  const { host, port, handle, log } = options;
+  const { host, port, handle, log, restTimeoutMs = restTimeoutMsDefault } = options;
   const isSecure = options.tlsCert !== '' || options.tlsKey !== '';
   const limits = {
     maxHeaderSize: headerSizeBytesMax,
@@ -50,13 +53,16 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   const server: Server | Http2SecureServer = isSecure ? await createTls(options, limits) : createServer(limits);
   const sockets = new Set<Socket>();
   const sessions = new Set<Http2Session>();
-  const serve = (request: IncomingMessage, response: ServerResponse): unknown => handle(request, response);
+  const serve = (request: IncomingMessage, response: ServerResponse): unknown => {
+    boundRest(request, response, restTimeoutMs);
+    return handle(request, response);
+  };
   // The compatible API of HTTP/2 has the same shape as far as we use it.
   const events = server as Server;
   events.on('request', serve);
   events.on('checkContinue', (request, response) => {
     continueOnRead(request, response);
-    handle(request, response);
+    serve(request, response);
   });
   events.on('clientError', refuseMalformed);
   events.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => {
@@ -79,6 +85,17 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       await close(server, sockets, signal);
     },
   };
+}
+
+/** Whoever is refused and never sends the body they announced would keep the connection for good: nothing else bounds it then. */
+function boundRest(request: IncomingMessage, response: ServerResponse, timeoutMs: number): void {
+  const { headers } = request;
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return;
+  response.once('finish', () => {
+    if (request.complete) return;
+    const timer = setTimeout(() => request.destroy(), timeoutMs);
+    request.once('close', () => clearTimeout(timer));
+  });
 }
 
 async function createTls({ tlsCert, tlsKey }: ListenOptions, limits: object): Promise<Http2SecureServer> {

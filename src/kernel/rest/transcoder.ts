@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { create, type DescService, type Message } from '@bufbuild/protobuf';
+import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
 import { type HttpBody, HttpBodySchema } from '#gen/google/api/httpbody_pb.ts';
 import type { Caller } from '../calls/caller.ts';
 import type { CallOptions, Client } from '../calls/client.ts';
@@ -80,6 +81,8 @@ interface Exchange {
 }
 
 const timeoutMsMax = 24 * 3600 * 1000;
+/** Of a method that anybody may call: strangers are not given much to parse. */
+const openBodySizeBytesMax = 64 * 1024;
 
 /**
  * Serves contracts as REST by their `google.api.http` options: JSON in and out, server streams as NDJSON or server-sent events,
@@ -125,7 +128,10 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     response: ServerResponse,
     trace: Trace,
   ): Promise<void> {
-    const body = served.body === 'none' || served.isUpload ? undefined : await readJsonBody(request, bodySizeBytesMax);
+    const sizeBytesMax = served.method.roles.has(Role.ANYONE)
+      ? Math.min(bodySizeBytesMax, openBodySizeBytesMax)
+      : bodySizeBytesMax;
+    const body = served.body === 'none' || served.isUpload ? undefined : await readJsonBody(request, sizeBytesMax);
     const message = buildMessage(served, raw, query, body);
     const leaving = leavingSignal(request, response);
     const headers: OutgoingHttpHeaders = { ...common, traceparent: trace.toString() };
