@@ -13,5 +13,5 @@ export const catalogue: Catalogue = {
     'cellar.rest.tree': async () => (await import('#data/tree/main.ts')).tree,
     'cellar.gateway.web': async () => (await import('#gateways/web/main.ts')).webGateway,
   },
-  plan: async (datasources, known) => (await import('#data/plan.ts')).planData(datasources, known),
+  plan: async (datasources, known, own) => (await import('#data/plan.ts')).planData(datasources, known, own),
 };

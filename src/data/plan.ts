@@ -34,12 +34,13 @@ export interface DataPlan {
 /**
  * Says which services serve the datasources: one objects service per parent folder, one index and one sync each.
  *
- * `known` are the parents of earlier plans. A datasource whose folder lies inside another's, or around it, is refused: the same
- * file would be in two trees.
+ * `known` are the parents of earlier plans, `own` the files and folders of Cellar itself. A datasource whose folder lies inside another's, or around it, is refused: the same
+ * file would be in two trees. So is one that has Cellar's own files in it: its secrets would be files for users.
  */
 export function planData(
   datasources: Readonly<Record<string, { readonly folder: string }>>,
   known: Readonly<Record<string, string>>,
+  own: readonly string[] = [],
 ): DataPlan {
   const parents: Record<string, string> = { ...known };
   const buckets = new Map<string, { bucket: string; folder: string }[]>();
@@ -51,6 +52,8 @@ export function planData(
     const clash = served.find(([, other]) => isInside(folder, other) || isInside(other, folder));
     if (folder === dirname(folder)) {
       problems[datasource] = `${folder} has no parent folder to serve it from; choose a folder below it`;
+    } else if (own.some((path) => isInside(path, folder) || isInside(folder, path))) {
+      problems[datasource] = `${folder} has files of Cellar itself in it, such as its databases`;
     } else if (clash) {
       problems[datasource] = `${folder} and ${clash[1]} (datasource "${clash[0]}") are the same or lie inside each other`;
     } else {

@@ -16,6 +16,8 @@ export interface Catalogue {
   readonly plan: (
     datasources: Readonly<Record<string, { readonly folder: string }>>,
     known: Readonly<Record<string, string>>,
+    /** Files and folders of the installation itself, which no datasource may hold. */
+    own: readonly string[],
   ) => Promise<Plan>;
 }
 

@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { failedPrecondition } from '#kernel/fault.ts';
-import { homePaths } from '#kernel/process/paths.ts';
+import { homePaths, ownPaths } from '#kernel/process/paths.ts';
 import type { ServiceDefinition, ServiceInstance } from '#kernel/services/service.ts';
 import { type Settings, settingValue } from '#kernel/settings/resolve.ts';
 import type { Catalogue } from './catalogue.ts';
@@ -31,7 +31,7 @@ export async function planInstances(
       .map(([name, { folder }]) => [name, { folder: isAbsolute(folder) ? folder : resolve(home, folder) }]),
   );
   const known = await readParents(path);
-  const { instances, parents, problems } = await plan(folders, known);
+  const { instances, parents, problems } = await plan(folders, known, ownPaths(home));
   if (JSON.stringify(parents) !== JSON.stringify(known)) {
     await writeFile(`${path}.tmp`, `${JSON.stringify(parents, undefined, 2)}\n`, { mode: 0o600, flush: true });
     await rename(`${path}.tmp`, path);

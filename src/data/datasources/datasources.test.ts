@@ -7,16 +7,19 @@ import { create } from '@bufbuild/protobuf';
 import { Datasources } from '#gen/cellar/data/v1/datasources_pb.ts';
 import { SyncStatus_State } from '#gen/cellar/data/v1/sync_pb.ts';
 import { SettingSchema, Settings } from '#gen/cellar/platform/v1/services_pb.ts';
+import type { Caller } from '#kernel/calls/caller.ts';
 import { implement } from '#kernel/calls/dispatcher.ts';
+import { permissionDenied } from '#kernel/fault.ts';
 import { ServiceState } from '#kernel/services/registry.ts';
 import { defineService } from '#kernel/services/service.ts';
 import { until } from '#kernel/testing/engines.ts';
 import { startDataPlatform, temporaryParent, user } from '../testing/data-platform.ts';
 import { checkFolder } from './logic/check-folder.ts';
 import { datasources } from './main.ts';
+import { createServer } from './server.ts';
 
 /** Settings that are only remembered, and a plan that makes the services known when one is set, as the supervisor would. */
-async function start(t: TestContext) {
+async function start(t: TestContext, isReadable = (_name: string) => true) {
   const stored = new Map<string, string>();
   const onSet = { call: (_key: string, _value: string | undefined): void => undefined };
   const settings = defineService({
@@ -45,7 +48,13 @@ async function start(t: TestContext) {
       ],
     }),
   });
-  const more = [settings, datasources].map((definition) => ({ definition, instance: '', plan: undefined }));
+  const guard = {
+    assertAllowed: async (_caller: Caller, action: string, resource: string) => {
+      if (action !== 'data:read' || !isReadable(resource.slice('data/'.length))) throw permissionDenied('No');
+    },
+  };
+  const guarded: typeof datasources = { ...datasources, start: (micro) => createServer(micro, { guard }) };
+  const more = [settings, guarded].map((definition) => ({ definition, instance: '', plan: undefined }));
   const data = await startDataPlatform(t, { more });
   return { data, stored, onSet, client: data.platform.client(Datasources, user), registry: data.platform.surroundings.registry };
 }
@@ -121,12 +130,26 @@ test('a resync tells its progress', async (t) => {
 test('a folder is stored without links on its way', async (t) => {
   const parent = temporaryParent(t, ['real']);
   symlinkSync('real', join(parent, 'link'));
-  assert.equal(await checkFolder('a', join(parent, 'link'), {}), join(parent, 'real'));
-  await assert.rejects(checkFolder('a', join(parent, 'link'), { b: { folder: join(parent, 'real') } }), {
+  assert.equal(await checkFolder('a', join(parent, 'link'), {}, parent), join(parent, 'real'));
+  await assert.rejects(checkFolder('a', join(parent, 'link'), { b: { folder: join(parent, 'real') } }, parent), {
     reason: 'folder_overlaps',
   });
   writeFileSync(join(parent, 'file'), '');
-  await assert.rejects(checkFolder('a', join(parent, 'file'), {}), { reason: 'not_a_folder' });
+  await assert.rejects(checkFolder('a', join(parent, 'file'), {}, parent), { reason: 'not_a_folder' });
+});
+
+test('datasources that the caller may not read are not told', async (t) => {
+  const { client } = await start(t, () => false);
+  assert.deepEqual((await client.listDatasources({})).datasources, []);
+  for (const name of ['docs', 'none']) await assert.rejects(client.getDatasource({ name }), { code: 'permission_denied' });
+});
+
+test('the home of Cellar is not served, nor what is around it or its own in it', async (t) => {
+  const parent = temporaryParent(t, ['home', 'home/db', 'home/files']);
+  const home = join(parent, 'home');
+  for (const folder of [home, parent, join(home, 'db')])
+    await assert.rejects(checkFolder('a', folder, {}, home), { reason: 'folder_overlaps' });
+  assert.equal(await checkFolder('a', join(home, 'files'), {}, home), join(home, 'files'));
 });
 
 test('a folder that may not be read is refused', {
@@ -137,7 +160,7 @@ test('a folder that may not be read is refused', {
   chmodSync(join(parent, 'closed'), 0o700);
   // Of `access` the real user counts, so another process has to ask.
   const script = `import { checkFolder } from '#data/datasources/logic/check-folder.ts';
-    checkFolder('a', ${JSON.stringify(join(parent, 'closed'))}, {}).then(() => console.log('served'), ({ reason }) => console.log(reason));`;
+    checkFolder('a', ${JSON.stringify(join(parent, 'closed'))}, {}, ${JSON.stringify(parent)}).then(() => console.log('served'), ({ reason }) => console.log(reason));`;
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module-typescript', '--eval', script], {
     uid: 65_534,
     gid: 65_534,

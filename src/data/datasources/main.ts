@@ -6,7 +6,7 @@ export const datasources = defineService({
   description: 'Says which folders are served, adds and removes them.',
   contracts: [Datasources],
   settings: {},
-  needs: ['cellar.grpc.settings'],
+  needs: ['cellar.grpc.settings', 'cellar.rest.policies'],
   placement: 'main',
   start: async (micro) => (await import('./server.ts')).createServer(micro),
 });

@@ -43,6 +43,12 @@ export function homePaths(home: string): HomePaths {
   };
 }
 
+/** The files and folders of Cellar itself. Others may lie in its home as well, such as folders it serves. */
+export function ownPaths(home: string): readonly string[] {
+  const { home: _, ...own } = homePaths(home);
+  return [...Object.values(own), join(home, 'services')];
+}
+
 /** Folder for everything the installation keeps: what was given, else `CELLAR_HOME`, else `~/.cellar`; absolute. */
 export function resolveHome(given: string | undefined, environment: Readonly<Record<string, string | undefined>>): string {
   return resolve(given || environment['CELLAR_HOME'] || join(homedir(), '.cellar'));

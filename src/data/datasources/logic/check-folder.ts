@@ -2,18 +2,20 @@ import { constants } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { type Fault, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
+import { ownPaths } from '#kernel/process/paths.ts';
 import { planData } from '../../plan.ts';
 
 /**
  * The folder as it is to be stored: absolute, without links on its way, so that one folder is never served under two names.
  *
- * `existing` are the folders served already, by datasource. Read-only folders are fine: they are served for reading.
+ * `existing` are the folders served already, by datasource, `home` is that of Cellar itself. Read-only folders are fine: they are served for reading.
  * Errors: `invalid_argument` for a relative path; `failed_precondition` that says why the folder cannot be served.
  */
 export async function checkFolder(
   name: string,
   folder: string,
   existing: Readonly<Record<string, { readonly folder: string }>>,
+  home: string,
 ): Promise<string> {
   if (!isAbsolute(folder)) {
     throw invalidArgument(`Cannot serve ${JSON.stringify(folder)}: it is not an absolute path`, {
@@ -22,19 +24,21 @@ export async function checkFolder(
     });
   }
   let path: string;
+  let own: readonly string[];
   try {
     path = await realpath(resolve(folder));
+    own = ownPaths(await realpath(home));
     if (!(await stat(path)).isDirectory())
       throw failedPrecondition(`Cannot serve ${folder}: it is not a folder`, { reason: 'not_a_folder' });
     await access(path, constants.R_OK | constants.X_OK);
   } catch (error) {
     throw folderFault(folder, error);
   }
-  const problem = planData({ ...existing, [name]: { folder: path } }, {}).problems[name];
+  const problem = planData({ ...existing, [name]: { folder: path } }, {}, own).problems[name];
   if (problem) {
     throw failedPrecondition(`Cannot serve ${folder} as "${name}": ${problem}`, {
       reason: 'folder_overlaps',
-      hint: 'Choose a folder that lies in no other datasource and has none in it.',
+      hint: 'Choose a folder that lies in no other datasource and has neither one nor the home of Cellar in it.',
     });
   }
   return path;

@@ -5,7 +5,8 @@ import { Sync, type SyncStatus } from '#gen/cellar/data/v1/sync_pb.ts';
 import { Settings } from '#gen/cellar/platform/v1/services_pb.ts';
 import type { Call } from '#kernel/calls/call.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
-import { alreadyExists, notFound } from '#kernel/fault.ts';
+import { alreadyExists, Code, Fault, notFound } from '#kernel/fault.ts';
+import type { Guard } from '#kernel/guard/guard.ts';
 import { ServiceState } from '#kernel/services/registry.ts';
 import type { Micro } from '#kernel/services/service.ts';
 import type { DatasourcePlan, ObjectsPlan } from '../../plan.ts';
@@ -19,7 +20,8 @@ const statusTimeoutMs = 500;
 const startMsMax = 10_000;
 
 export function createDatasourcesController(
-  micro: Pick<Micro, 'registry' | 'client' | 'log'>,
+  micro: Pick<Micro, 'registry' | 'client' | 'log' | 'home'>,
+  guard: Pick<Guard, 'assertAllowed'>,
 ): Implementation<typeof Datasources> {
   const { registry, log } = micro;
   const settings = micro.client(Settings);
@@ -48,6 +50,19 @@ export function createDatasourcesController(
     } catch (error) {
       log.debug('a datasource does not say its status', { datasource: name, error });
       return undefined;
+    }
+  }
+
+  const assertReadable = (call: Call, name: string): Promise<void> =>
+    guard.assertAllowed(call.caller, 'data:read', `data/${name}`, call.signal);
+
+  async function isReadable(call: Call, name: string): Promise<boolean> {
+    try {
+      await assertReadable(call, name);
+      return true;
+    } catch (error) {
+      if (error instanceof Fault && error.code === Code.PermissionDenied) return false;
+      throw error;
     }
   }
 
@@ -83,14 +98,21 @@ export function createDatasourcesController(
           hint: 'Choose another name, or remove that one first.',
         });
       }
-      const path = await checkFolder(name, folder, existing);
+      const path = await checkFolder(name, folder, existing, micro.home);
       await settings.setSetting({ key: keyOf(name), value: JSON.stringify(path) }, { call });
       await started(name, call);
       const plan = plans().find((one) => one.datasource === name);
       return plan ? describe(plan) : { name, folder: path };
     },
-    getDatasource: ({ name }) => describe(find(name)),
-    listDatasources: async () => ({ datasources: await Promise.all(plans().map(describe)) }),
+    async getDatasource({ name }, call) {
+      await assertReadable(call, name);
+      return describe(find(name));
+    },
+    async listDatasources(_request, call) {
+      const all = plans();
+      const readable = await Promise.all(all.map(({ datasource }) => isReadable(call, datasource)));
+      return { datasources: await Promise.all(all.filter((_, at) => readable[at]).map(describe)) };
+    },
     async deleteDatasource({ name }, call) {
       find(name);
       await settings.unsetSetting({ key: keyOf(name) }, { call });
