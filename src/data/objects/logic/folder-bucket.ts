@@ -300,7 +300,9 @@ export class FolderBucket {
       // Without O_NONBLOCK a named pipe would wait here for its writer.
       fd = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     } catch (error) {
-      throw isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP') ? noSuchKey(key) : error;
+      // A socket cannot be opened; a disk that fails says the same of a file.
+      const isNoFile = isSystemError(error, 'ENXIO') && !(await statsOf(path))?.isFile();
+      throw isNoFile || isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP') ? noSuchKey(key) : error;
     }
     try {
       const stats = fstat(fd);

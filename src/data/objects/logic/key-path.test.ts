@@ -22,6 +22,7 @@ const refused: readonly (readonly [key: string, reason: string])[] = [
   ['../a', 'invalid_key'],
   ['a/..', 'invalid_key'],
   ['a\0b', 'invalid_key'],
+  ['a/\ud800', 'invalid_key'],
   ['.cellar', 'invalid_key'],
   ['.cellar/', 'invalid_key'],
   ['.cellar/tmp/x', 'invalid_key'],

@@ -26,6 +26,8 @@ export function parseKey(key: string): KeyPath {
     if (name === '' || name === '.' || name === '..')
       throw invalidKey(key, 'it has an empty, "." or ".." part, which no file can have');
     if (name.includes('\0')) throw invalidKey(key, 'it has a NUL character');
+    // On disk it would be another name than the one that policies were asked about.
+    if (!name.isWellFormed()) throw invalidKey(key, 'it has half of a surrogate pair, which is no character');
     if (Buffer.byteLength(name) > nameSizeBytesMax) {
       throw invalidArgument(
         `Cannot use key ${JSON.stringify(key)}: a part between slashes is over ${nameSizeBytesMax} bytes long`,
