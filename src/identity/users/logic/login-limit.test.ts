@@ -47,6 +47,15 @@ test('an origin that tries many names has to wait as well, others do not', () =>
   assert.equal(waitOf('yet-another'), 0);
 });
 
+test('all addresses of one IPv6 network count as one origin', () => {
+  const { waitOf } = setup();
+  for (let index = 0; index < originRule.freeCount; index++)
+    assert.equal(waitOf(`name${index}`, `2001:db8:0:7:${index}::${index}`), 0);
+  for (const origin of ['2001:db8:0:7::', '2001:db8::7:0:0:0:9', '2001:0DB8:0:7:1:2:3:4'])
+    assert.ok(waitOf('another', origin) > 0, origin);
+  for (const origin of ['2001:db8:0:8::1', '2001:db8::1', '::1']) assert.equal(waitOf('another', origin), 0, origin);
+});
+
 test('success clears the name but not the origin', () => {
   const { limit, waitOf } = setup();
   for (let index = 0; index < originRule.freeCount - 1; index++) waitOf(`name${index}`, '10.0.0.1');

@@ -1,10 +1,11 @@
+import { isIPv6 } from 'node:net';
 import { exhausted } from '#kernel/fault.ts';
 
 /** Slows guessing down: after some failures each further attempt has to wait twice as long as the one before. */
 export interface LoginLimit {
   /**
    * Counts an attempt, as a failure until it is said to be none: attempts at the same time do not slip through.
-   * `origin` is empty when unknown. Errors: `resource_exhausted` with `retryAfterMs`.
+   * `origin` is a network address, empty when unknown. Errors: `resource_exhausted` with `retryAfterMs`.
    */
   begin(name: string, origin: string): Attempt;
 }
@@ -36,7 +37,8 @@ export function createLoginLimit(now: () => number): LoginLimit {
   const names = new Failures(nameRule, now);
   const origins = new Failures(originRule, now);
   return {
-    begin(name, origin) {
+    begin(name, address) {
+      const origin = originOf(address);
       const waitMs = Math.max(names.waitMs(name), origin ? origins.waitMs(origin) : 0);
       if (waitMs > 0) {
         throw exhausted('Cannot sign in: there were too many failed attempts', {
@@ -59,6 +61,19 @@ export function createLoginLimit(now: () => number): LoginLimit {
       };
     },
   };
+}
+
+/** One customer of a provider has all addresses of an IPv6 network of 64 bits, so they count as one. */
+function originOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [head = '', tail] = address.replace(/%.*$/, '').split('::') as [string, string?];
+  const groups = head === '' ? [] : head.split(':');
+  const missing = tail === undefined ? 0 : 8 - groups.length - (tail === '' ? 0 : tail.split(':').length);
+  const all = [...groups, ...Array<string>(Math.max(0, missing)).fill('0'), ...(tail ? tail.split(':') : [])];
+  return `${all
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`;
 }
 
 class Failures {
