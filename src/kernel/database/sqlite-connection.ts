@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Changes, SqlValue, SyncSql } from './database.ts';
 import { isRead, sqlitePlaceholders } from './dialect.ts';
@@ -15,6 +16,16 @@ export interface ConnectionOptions {
 /** How long SQLite itself waits for a lock, blocking the process; longer waits are ours and do not block. */
 const blockingWaitMs = 5;
 
+/** What is in a database is for nobody else, wherever it is copied to; SQLite gives the files beside it the same mode. */
+function makePrivate({ file, readOnly }: ConnectionOptions): void {
+  if (readOnly) return;
+  try {
+    closeSync(openSync(file, 'ax', 0o600));
+  } catch {
+    // It is there, or SQLite says in a moment what is wrong.
+  }
+}
+
 /** One open file handle with its prepared statements. All faults of the driver leave here as `Fault`. */
 export class Connection implements SyncSql {
   readonly #file: string;
@@ -26,6 +37,7 @@ export class Connection implements SyncSql {
     this.#file = options.file;
     this.#statements = new Lru(options.statementsMax);
     try {
+      makePrivate(options);
       this.#db = new DatabaseSync(options.file, {
         readOnly: options.readOnly,
         timeout: blockingWaitMs,
