@@ -20,7 +20,7 @@ test('readers wait for the position they ask for, and not for ever', async () =>
   const waiting = client.listNodes({ path: '', minSourcePosition: 7n });
   const waitingLonger = client.getNode({ path: 'a', minSourcePosition: 8n });
   const failed = assert.rejects(client.getNode({ path: 'a', minSourcePosition: 99n }), {
-    code: 'unavailable',
+    code: 'deadline_exceeded',
     reason: 'index_behind',
   });
   await client.applyChanges({ changes: [put('a')], sourcePosition: 7n });
