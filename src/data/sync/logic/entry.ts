@@ -31,12 +31,3 @@ export function isMoved(gone: TreeEntry, found: TreeEntry): boolean {
   // File systems give the inode of a removed file to the next one, so the rest has to agree as well; renaming changes none of it.
   return gone.inode !== 0 && isSameEntry(gone, found) && gone.mtimeUs === found.mtimeUs;
 }
-
-export function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
-}
-
-/** True when `path` is `folder` or lies in it. */
-export function isWithin(path: string, folder: string): boolean {
-  return folder === '' || path === folder || path.startsWith(`${folder}/`);
-}

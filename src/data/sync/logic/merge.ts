@@ -1,5 +1,6 @@
+import { isWithin } from '#lib/tree-path.ts';
 import type { WalkedEntry } from './disk.ts';
-import { compareEntries, isSameEntry, isWithin, type TreeEntry } from './entry.ts';
+import { compareEntries, isSameEntry, type TreeEntry } from './entry.ts';
 
 /** What differs between disk and index at one path. */
 export type Difference =

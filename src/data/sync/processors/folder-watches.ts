@@ -1,7 +1,7 @@
 import { type FSWatcher, readFileSync, watch } from 'node:fs';
 import { basename, join } from 'node:path';
+import { isWithin } from '#lib/tree-path.ts';
 import { isMissing, isPrivate } from '../logic/disk.ts';
-import { isWithin } from '../logic/entry.ts';
 
 export interface FolderWatchesOptions {
   readonly root: string;

@@ -3,7 +3,8 @@ import { createBell } from '#kernel/database/bell.ts';
 import { Fault } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
-import type { Keeper, PassOptions, PassProgress } from '../logic/keeper.ts';
+import type { Keeper, PassOptions } from '../logic/keeper.ts';
+import type { PassProgress } from '../logic/pass-progress.ts';
 
 export interface FullPassesOptions {
   readonly keeper: Keeper;
@@ -73,10 +74,10 @@ export function createFullPasses({ keeper, everyMs, log, signal, now }: FullPass
       if (signal.aborted) return 0;
       const fault = Fault.from(error);
       if (failures === 0 && !wasBlocked) log.warn('a full pass was cut off', { error: fault });
-      const before = await keeper.rootState();
+      const before = await keeper.root.state();
       // What was wrong may be over at once: a disk is mounted again.
       const patience = AbortSignal.timeout(backoffMs(keeper.blocked ? blockedBackoff : backoff, failures + 1));
-      while (!signal.aborted && !patience.aborted && (!keeper.blocked || (await keeper.rootState()) === before))
+      while (!signal.aborted && !patience.aborted && (!keeper.blocked || (await keeper.root.state()) === before))
         await rest(Math.min(rootMs, backoff.firstMs), signal);
       return failures + 1;
     }
@@ -102,7 +103,7 @@ export function createFullPasses({ keeper, everyMs, log, signal, now }: FullPass
       while (!signal.aborted) {
         const every = everyMs();
         const isDue = every > 0 && lastMs !== undefined && now() - lastMs > every;
-        if (isRequested || isDue || keeper.blocked || !keeper.isRootSame()) {
+        if (isRequested || isDue || keeper.blocked || !keeper.root.isSame()) {
           isRequested = false;
           failures = await passOnce(failures);
           if (failures > 0) isRequested = true;

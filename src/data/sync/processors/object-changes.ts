@@ -4,7 +4,9 @@ import { backoffMs, rest } from '#kernel/database/backoff.ts';
 import { Code, Fault } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import type { StreamEvent, StreamSource } from '#kernel/streams/streams.ts';
-import type { EtagHint, Hints, Keeper } from '../logic/keeper.ts';
+import type { Hints } from '../logic/hints.ts';
+import type { EtagHint } from '../logic/index-messages.ts';
+import type { Keeper } from '../logic/keeper.ts';
 
 export interface ObjectChangesOptions {
   readonly source: StreamSource;

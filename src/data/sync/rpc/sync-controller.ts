@@ -4,7 +4,8 @@ import { type Sync, SyncStatus_State } from '#gen/cellar/data/v1/sync_pb.ts';
 import type { Client } from '#kernel/calls/client.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
 import { rest } from '#kernel/database/backoff.ts';
-import type { Keeper, PassProgress } from '../logic/keeper.ts';
+import type { Keeper } from '../logic/keeper.ts';
+import { newProgress, type PassProgress } from '../logic/pass-progress.ts';
 import type { FullPasses } from '../processors/full-passes.ts';
 
 export interface SyncParts {
@@ -39,7 +40,7 @@ export function createSyncController({ keeper, passes, index, watchLimit }: Sync
       };
     },
     async *resync({ dryRun, confirmDeletes }, call) {
-      const progress = keeper.newProgress();
+      const progress = newProgress();
       const startMs = performance.now();
       const pass = passes.run({ isDryRun: dryRun, isConfirmed: confirmDeletes, signal: call.signal, progress });
       let isDone = false;

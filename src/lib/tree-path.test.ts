@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isWithin, nameOf, parentOf } from './tree-path.ts';
+
+for (const [path, parent, name] of [
+  ['', '', ''],
+  ['a', '', 'a'],
+  ['a/b', 'a', 'b'],
+  ['a/b/c.txt', 'a/b', 'c.txt'],
+] as const)
+  test(`${JSON.stringify(path)} is ${JSON.stringify(name)} in ${JSON.stringify(parent)}`, () => {
+    assert.deepEqual([parentOf(path), nameOf(path)], [parent, name]);
+  });
+
+for (const [path, folder, expected] of [
+  ['', '', true],
+  ['a', '', true],
+  ['a', 'a', true],
+  ['a/b', 'a', true],
+  ['ab', 'a', false],
+  ['a', 'a/b', false],
+  ['', 'a', false],
+] as const)
+  test(`${JSON.stringify(path)} is ${expected ? '' : 'not '}within ${JSON.stringify(folder)}`, () => {
+    assert.equal(isWithin(path, folder), expected);
+  });
