@@ -7,13 +7,13 @@ import { createHash, createHmac } from 'node:crypto';
 export function signedFetch(
   endpoint: string,
   { accessKey, secretKey }: { readonly accessKey: string; readonly secretKey: string },
-): (method: string, path: string, body?: string, at?: Date) => Promise<Response> {
-  return async (method, path, body = '', at = new Date()) => {
+): (method: string, path: string, body?: string, at?: Date, more?: Readonly<Record<string, string>>) => Promise<Response> {
+  return async (method, path, body = '', at = new Date(), more = {}) => {
     const url = new URL(path, endpoint);
     const time = at.toISOString().replace(/[-:]|\.\d+/g, '');
     const day = time.slice(0, 8);
     const hash = createHash('sha256').update(body).digest('hex');
-    const headers: Record<string, string> = { host: url.host, 'x-amz-content-sha256': hash, 'x-amz-date': time };
+    const headers: Record<string, string> = { ...more, host: url.host, 'x-amz-content-sha256': hash, 'x-amz-date': time };
     const signed = Object.keys(headers).toSorted().join(';');
     const query = [...url.searchParams]
       .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)

@@ -277,6 +277,13 @@ export class FolderBucket {
     try {
       return await openDirectory(this.root, folders);
     } catch (error) {
+      if (isSystemError(error, 'ELOOP', 'ENOTDIR')) {
+        throw failedPrecondition(`Cannot write to bucket "${this.bucket}": "${privateFolder}" in it is a link or a file`, {
+          reason: 'private_folder_taken',
+          hint: `Remove or rename "${privateFolder}" in the bucket's folder; Cellar makes a folder of that name there.`,
+          cause: error,
+        });
+      }
       if (!isSystemError(error, 'ENOENT')) throw error;
     }
     // Where a disk was they are missing too.
