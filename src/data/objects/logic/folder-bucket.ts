@@ -271,19 +271,25 @@ export class FolderBucket {
     for (const name of await readdir(temporary.at('.'))) await remove(temporary.at(name), { recursive: true, force: true });
   }
 
-  /** One of our own folders in the bucket, made when it is missing. */
+  /** One of our own folders in the bucket, made when it is missing. Errors: `failed_precondition` when something else has its name. */
   async privateDirectory(...names: readonly string[]): Promise<Directory> {
     const folders = [privateFolder, ...names];
     try {
+      return await this.#openOrMake(folders);
+    } catch (error) {
+      if (!isSystemError(error, 'ELOOP', 'ENOTDIR')) throw error;
+      throw failedPrecondition(`Cannot write to bucket "${this.bucket}": "${privateFolder}" in it is a link or a file`, {
+        reason: 'private_folder_taken',
+        hint: `Remove or rename "${privateFolder}" in the bucket's folder; Cellar makes a folder of that name there.`,
+        cause: error,
+      });
+    }
+  }
+
+  async #openOrMake(folders: readonly string[]): Promise<Directory> {
+    try {
       return await openDirectory(this.root, folders);
     } catch (error) {
-      if (isSystemError(error, 'ELOOP', 'ENOTDIR')) {
-        throw failedPrecondition(`Cannot write to bucket "${this.bucket}": "${privateFolder}" in it is a link or a file`, {
-          reason: 'private_folder_taken',
-          hint: `Remove or rename "${privateFolder}" in the bucket's folder; Cellar makes a folder of that name there.`,
-          cause: error,
-        });
-      }
       if (!isSystemError(error, 'ENOENT')) throw error;
     }
     // Where a disk was they are missing too.
