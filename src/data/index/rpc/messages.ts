@@ -11,8 +11,8 @@ import { Node_Kind, type NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
 import { invalidArgument } from '#kernel/fault.ts';
 import { contentTypeOf } from '#lib/content-type.ts';
 import { fileEtag } from '#lib/file-etag.ts';
+import { nameOf } from '#lib/tree-path.ts';
 import type { Integer, StoredEntry, StoredNode, TreeChange, TreeEvent } from '../store/store.ts';
-import { nameOf } from '../store/tree-writer.ts';
 
 const pathBytesMax = 4096;
 

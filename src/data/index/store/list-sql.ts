@@ -1,9 +1,8 @@
 import type { SqlValue } from '#kernel/database/database.ts';
+import { fileColumns } from './rows.ts';
 import type { ListRequest } from './store.ts';
 
 type Statement = readonly [sql: string, params: SqlValue[]];
-
-const fileColumns = 'id, name, size, mtime_us as "mtimeUs", inode, etag';
 
 /** One page of a folder's files. Each order is one range of one index. */
 export function listFiles(folder: number, { order, isDescending, after, limit }: ListRequest): Statement {

@@ -1,35 +1,20 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Database, join, type SqlValue } from '#kernel/database/database.ts';
+import { nameOf, parentOf } from '#lib/tree-path.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import { listFiles, listFolders } from './list-sql.ts';
-import type { Integer, ListPlace, StoredNode, TreeState, TreeStore } from './store.ts';
-import { nameOf, TreeWriter } from './tree-writer.ts';
-
-interface FolderRow {
-  readonly id: number;
-  readonly name: string;
-  readonly pos: number;
-  readonly last: number;
-  readonly mtimeUs: number;
-  readonly inode: Integer;
-}
-
-interface FileRow {
-  readonly id: number;
-  readonly name: string;
-  readonly size: number;
-  readonly mtimeUs: number;
-  readonly inode: Integer;
-  readonly etag: string;
-}
-
-interface FolderSums {
-  readonly files: number;
-  readonly bytes: number;
-}
-
-const folderColumns = 'id, name, pos, last, mtime_us as "mtimeUs", inode';
-const fileColumns = 'id, name, size, mtime_us as "mtimeUs", inode, etag';
+import {
+  type FileRow,
+  type FolderRow,
+  type FolderSums,
+  fileColumns,
+  fileNode,
+  folderColumns,
+  folderNode,
+  sumsBelow,
+} from './rows.ts';
+import type { ListPlace, StoredNode, TreeState, TreeStore } from './store.ts';
+import { TreeWriter } from './tree-writer.ts';
 
 /** Reading, by promise or at once. */
 interface Reader {
@@ -48,10 +33,6 @@ export function createTreeStore(database: Database): TreeStore {
   // On SQLite reads need no promise; an await of a value costs next to nothing.
   const sql: Reader = database.sqlite ?? database;
 
-  const folderNode = ({ id, mtimeUs, inode }: FolderRow, path: string, { files, bytes }: FolderSums): StoredNode => ({
-    ...{ id, path, isFolder: true, files, sizeBytes: bytes, mtimeUs, inode, etag: '' },
-  });
-
   async function folderRow(path: string): Promise<FolderRow | undefined> {
     let row = await sql.get<FolderRow>(`select ${folderColumns} from folders where parent = 0`);
     for (const name of path === '' ? [] : path.split('/')) {
@@ -62,11 +43,7 @@ export function createTreeStore(database: Database): TreeStore {
   }
 
   async function sumsOf({ pos, last }: FolderRow): Promise<FolderSums> {
-    const sums = await sql.get<FolderSums>(
-      'select sum(own_files) as files, sum(own_bytes) as bytes from folders where pos between $1 and $2',
-      pos,
-      last,
-    );
+    const sums = await sql.get<FolderSums>(sumsBelow, pos, last);
     return { files: sums?.files ?? 0, bytes: sums?.bytes ?? 0 };
   }
 
@@ -114,8 +91,7 @@ export function createTreeStore(database: Database): TreeStore {
       return { folders: (totals?.folders ?? 1) - 1, files: totals?.files ?? 0, sizeBytes: totals?.bytes ?? 0 };
     },
     async find(path) {
-      const slash = path.lastIndexOf('/');
-      const parent = path === '' ? undefined : await folderRow(path.slice(0, Math.max(0, slash)));
+      const parent = path === '' ? undefined : await folderRow(parentOf(path));
       if (path !== '' && !parent) return undefined;
       const file =
         parent &&
@@ -187,9 +163,7 @@ class WalkedFolder {
     }
     if (!folder) return undefined;
     this.#folderAt += 1;
-    const { id, name, mtimeUs, inode } = folder;
-    const path = inFolder(this.#path, name.slice(0, -1));
-    return { id, path, isFolder: true, sizeBytes: 0, files: 0, mtimeUs, inode, etag: '' };
+    return folderNode(folder, inFolder(this.#path, folder.name.slice(0, -1)));
   }
 
   async #nextFile(): Promise<FileRow | undefined> {
@@ -218,10 +192,6 @@ export function placeOf(node: StoredNode, order: 'name' | 'size' | 'time'): List
 
 function comparePlaces(a: ListPlace, b: ListPlace): number {
   return a.value - b.value || compareUtf8(a.name, b.name);
-}
-
-function fileNode({ id, size, mtimeUs, inode, etag }: FileRow, path: string): StoredNode {
-  return { id, path, isFolder: false, sizeBytes: size, mtimeUs, inode, etag, files: 0 };
 }
 
 function inFolder(folder: string, name: string): string {
