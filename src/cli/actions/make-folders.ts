@@ -1,6 +1,7 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Node, NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
 import { alreadyExists, notFound } from '#kernel/fault.ts';
+import { parentOf } from '#lib/tree-path.ts';
 import type { CliContext } from '../command.ts';
 import { parseRemotePath, showRemote } from '../remote-path.ts';
 import { lookUp, treeOf } from './tree.ts';
@@ -13,7 +14,7 @@ export async function makeFolders(context: CliContext, texts: readonly string[],
   for (const path of texts.map(parseRemotePath)) {
     if (!options.parents) {
       if (await lookUp(tree, path, signal)) throw alreadyExists(`Cannot make ${showRemote(path)}: it exists already`);
-      const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+      const parent = parentOf(path);
       if (parent !== '' && !(await lookUp(tree, parent, signal))) {
         throw notFound(`Cannot make ${showRemote(path)}: ${showRemote(parent)} does not exist`, {
           hint: 'Add -p to make it too.',

@@ -1,6 +1,7 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Node, NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
 import { invalidArgument } from '#kernel/fault.ts';
+import { nameOf } from '#lib/tree-path.ts';
 import type { CliContext } from '../command.ts';
 import { joinRemote, parseRemotePath, showRemote } from '../remote-path.ts';
 import { isFolder, lookUp, treeOf } from './tree.ts';
@@ -16,7 +17,7 @@ export async function moveFiles(context: CliContext, texts: readonly string[], o
   if (sources.length > 1 && !isInto) throw invalidArgument(`Cannot move several into ${showRemote(target)}: it is not a folder`);
   const moved: Node[] = [];
   for (const path of sources) {
-    const to = isInto ? joinRemote(target, path.slice(path.lastIndexOf('/') + 1)) : target;
+    const to = isInto ? joinRemote(target, nameOf(path)) : target;
     moved.push(await tree.move({ path, target: to, overwrite: options.force ?? false }, { signal: context.signal }));
     context.output.message(`Moved ${showRemote(path)} to ${showRemote(to)}.`);
   }

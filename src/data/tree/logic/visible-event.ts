@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { type NodeEvent, NodeEvent_Kind, NodeEventSchema } from '#gen/cellar/data/v1/index_pb.ts';
 import { NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
+import { nameOf } from '#lib/tree-path.ts';
 
 /**
  * What somebody may be told of an event. Of a move that they see one end of, it is what it looks like from there: something came or went,
@@ -22,7 +23,7 @@ export async function visibleEvent(
     id: node.id,
     kind: node.kind,
     path: oldPath,
-    name: oldPath.slice(oldPath.lastIndexOf('/') + 1),
+    name: nameOf(oldPath),
   });
   return create(NodeEventSchema, { kind: NodeEvent_Kind.DELETED, node: gone });
 }

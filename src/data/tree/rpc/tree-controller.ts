@@ -10,6 +10,7 @@ import type { Implementation } from '#kernel/calls/dispatcher.ts';
 import { alreadyExists, Code, Fault, invalidArgument, unavailable } from '#kernel/fault.ts';
 import type { Guard } from '#kernel/guard/guard.ts';
 import type { Log } from '#kernel/log.ts';
+import { isWithin, nameOf } from '#lib/tree-path.ts';
 import type { Datasource, Datasources } from '../logic/datasources.ts';
 import { formatPath, type Place, parsePath } from '../logic/path.ts';
 import { nodeAfter, readAt, readFresh } from '../logic/read.ts';
@@ -292,12 +293,4 @@ function sortRoot(nodes: readonly Node[], order: ListNodesRequest_Order, isDesce
   };
   const sorted = nodes.toSorted(compare);
   return isDescending ? sorted.reverse() : sorted;
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return folder === '' || path === folder || path.startsWith(`${folder}/`);
 }
