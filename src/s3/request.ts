@@ -20,7 +20,9 @@ export function readHead(request: IncomingMessage): S3RequestHead {
     });
   const headers = new Map<string, string>();
   for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
-    const name = request.rawHeaders[index]!.toLowerCase();
+    // HTTP/2 has the host in a pseudo-header; the others are not signed.
+    const name = request.rawHeaders[index]!.toLowerCase().replace(/^:authority$/, 'host');
+    if (name.startsWith(':')) continue;
     const value = request.rawHeaders[index + 1]!;
     const earlier = headers.get(name);
     headers.set(name, earlier === undefined ? value : `${earlier},${value}`);

@@ -52,7 +52,7 @@ export function createS3Edge({ registry, forward, guard, log, now, host }: S3Edg
   });
   return {
     isS3: (request) => {
-      const { authorization, host: asked = '' } = request.headers;
+      const { authorization, host: asked = String(request.headers[':authority'] ?? '') } = request.headers;
       if (authorization?.startsWith('AWS')) return true;
       const url = request.url ?? '';
       const mark = url.indexOf('?');

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -144,6 +145,35 @@ test('a body with a method that seldom has one is not taken for another request'
     assert.equal((await ask('GET', '/echo')).status, 200);
     assert.deepEqual(seen, [`${method} /read`, 'GET /echo']);
   }
+});
+
+test('a request of HTTP/2 passes as well', async (t) => {
+  const { forward, close } = createForward({ registry, handlers: new Map(), tls: undefined });
+  const http2Edge = createHttp2Server((request, response) => {
+    void forward(service, request as unknown as IncomingMessage, response as unknown as ServerResponse);
+  });
+  http2Edge.listen(0, '127.0.0.1');
+  await once(http2Edge, 'listening');
+  const { port: http2Port } = http2Edge.address() as AddressInfo;
+  const client = connectHttp2(`http://127.0.0.1:${http2Port}`);
+  t.after(() => {
+    client.close();
+    http2Edge.close();
+    close();
+  });
+  const body = randomBytes(100_000);
+  for (const headers of [{}, { 'content-length': body.length }]) {
+    const stream = client.request({ ':method': 'PUT', ':path': '/echo', 'content-type': 'text/x', ...headers });
+    stream.end(body);
+    const [answered] = await once(stream, 'response');
+    assert.equal(answered['x-host'], `127.0.0.1:${http2Port}`);
+    assert.ok(Buffer.concat(await Array.fromAsync<Buffer>(stream)).equals(body));
+  }
+  const stream = client.request({ ':path': '/echo' });
+  const [answered] = await once(stream, 'response');
+  assert.equal(answered[':status'], 200);
+  stream.resume();
+  await once(stream, 'end');
 });
 
 test('no body at all', async () => {

@@ -158,7 +158,8 @@ class StaleConnection extends Error {}
 
 function pass(peer: Peer, service: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const isChunked = request.headers['content-length'] === undefined && request.headers['transfer-encoding'] !== undefined;
+  const isOpenEnded = request.headers['transfer-encoding'] !== undefined || (request.httpVersionMajor >= 2 && !request.complete);
+  const isChunked = request.headers['content-length'] === undefined && isOpenEnded;
   const hasBody = isChunked || (request.headers['content-length'] ?? '0') !== '0';
   const send = 'socketPath' in peer ? httpRequest : secureRequest;
   const upstream = send({
@@ -219,11 +220,12 @@ function pass(peer: Peer, service: string, request: IncomingMessage, response: S
   return promise;
 }
 
+/** Of HTTP/2 the authority is the host; its other pseudo-headers are part of the request line. Source: RFC 9113, 8.3.1. */
 function endToEnd(raw: readonly string[]): string[] {
   const out: string[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = raw[index] as string;
-    if (!hopByHop.has(name.toLowerCase())) out.push(name, raw[index + 1] as string);
+    const name = raw[index] === ':authority' ? 'host' : (raw[index] as string);
+    if (!name.startsWith(':') && !hopByHop.has(name.toLowerCase())) out.push(name, raw[index + 1] as string);
   }
   return out;
 }
