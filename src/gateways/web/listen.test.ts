@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
@@ -33,6 +34,33 @@ async function faultOf(promise: Promise<unknown>): Promise<Fault> {
   return error;
 }
 
+/** A key and a certificate of its own, as PEM files. */
+function makeCertificate(folder: string): { readonly tlsKey: string; readonly tlsCert: string } {
+  const [tlsKey, tlsCert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-keyout',
+      tlsKey,
+      '-out',
+      tlsCert,
+      '-days',
+      '1',
+      '-subj',
+      '/CN=localhost',
+    ],
+    { stdio: 'ignore' },
+  );
+  return { tlsKey, tlsCert };
+}
+
 test('a port in use is named, with what to do', async () => {
   const first = await listen(options);
   const port = Number(new URL(first.url).port);
@@ -56,28 +84,7 @@ test('whoever announces a body, is answered and never sends it does not keep the
 
 test('with a certificate HTTP/2 and HTTP/1.1 are spoken over TLS', async () => {
   using folder = temporaryFolder();
-  const [tlsKey, tlsCert] = [join(folder.path, 'key.pem'), join(folder.path, 'cert.pem')];
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-keyout',
-      tlsKey,
-      '-out',
-      tlsCert,
-      '-days',
-      '1',
-      '-subj',
-      '/CN=localhost',
-    ],
-    { stdio: 'ignore' },
-  );
+  const { tlsKey, tlsCert } = makeCertificate(folder.path);
   const listening = await listen({ ...options, tlsKey, tlsCert });
   assert.match(listening.url, /^https:/);
   const session = connectHttp2(listening.url, { rejectUnauthorized: false });
@@ -101,6 +108,21 @@ test('with a certificate HTTP/2 and HTTP/1.1 are spoken over TLS', async () => {
   assert.match(missing.message, /\/nowhere\.pem cannot be read/);
   const swapped = await faultOf(listen({ ...options, tlsCert: tlsKey, tlsKey: tlsCert }));
   assert.match(swapped.message, /Cannot listen with TLS/);
+});
+
+test('HTTP/2 connections without a request, and uploads that were refused and go on, end', async (t) => {
+  using folder = temporaryFolder();
+  const listening = await listen({ ...options, ...makeCertificate(folder.path), restTimeoutMs: 50, keepAliveMs: 50 });
+  t.after(() => listening.close(now()));
+  const session = connectHttp2(listening.url, { rejectUnauthorized: false });
+  const stream = session.request({ ':path': '/', ':method': 'PUT' });
+  stream
+    .on('error', () => undefined)
+    .resume()
+    .write('never all of it');
+  const ended = once(session, 'close');
+  await once(stream, 'close');
+  await ended;
 });
 
 test('stopping lets requests under way end, and cuts them when patience ends', async () => {

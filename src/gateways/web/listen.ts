@@ -17,6 +17,8 @@ export interface ListenOptions {
   readonly headerTimeoutMs: number;
   /** How long the rest of a request may take to come that was answered already; default 5 s. */
   readonly restTimeoutMs?: number;
+  /** How long a connection without a request stays open; default 60 s. */
+  readonly keepAliveMs?: number;
   /** Must not reject. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => unknown;
   readonly log: Log;
@@ -31,7 +33,7 @@ export interface Listening {
 
 /** Names and values together; what is longer is answered with 431. Unit: bytes. */
 const headerSizeBytesMax = 32 * 1024;
-const keepAliveMs = 60_000;
+const keepAliveMsDefault = 60_000;
 const restTimeoutMsDefault = 5_000;
 
 /**
@@ -39,7 +41,7 @@ const restTimeoutMsDefault = 5_000;
  * Errors: `failed_precondition` that says what to do when the port is taken or not ours to take, or a TLS file cannot be used.
  */
 export async function listen(options: ListenOptions): Promise<Listening> {
-  const { host, port, handle, log, restTimeoutMs = restTimeoutMsDefault } = options;
+  const { host, port, handle, log, restTimeoutMs = restTimeoutMsDefault, keepAliveMs = keepAliveMsDefault } = options;
   const isSecure = options.tlsCert !== '' || options.tlsKey !== '';
   const limits = {
     maxHeaderSize: headerSizeBytesMax,
@@ -71,6 +73,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   });
   events.on('session', (session: Http2Session) => {
     sessions.add(session);
+    closeWhenIdle(session, keepAliveMs);
     session.once('close', () => sessions.delete(session));
   });
   server.maxConnections = options.connectionsMax;
@@ -89,8 +92,8 @@ export async function listen(options: ListenOptions): Promise<Listening> {
 
 /** Whoever is refused and never sends the body they announced would keep the connection for good: nothing else bounds it then. */
 function boundRest(request: IncomingMessage, response: ServerResponse, timeoutMs: number): void {
-  const { headers } = request;
-  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return;
+  const { headers, httpVersionMajor } = request;
+  if (httpVersionMajor < 2 && headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return;
   response.once('finish', () => {
     if (request.complete) return;
     const timer = setTimeout(() => request.destroy(), timeoutMs);
@@ -98,7 +101,22 @@ function boundRest(request: IncomingMessage, response: ServerResponse, timeoutMs
   });
 }
 
-async function createTls({ tlsCert, tlsKey }: ListenOptions, limits: object): Promise<Http2SecureServer> {
+/** Node has no such limit for HTTP/2. */
+function closeWhenIdle(session: Http2Session, keepAliveMs: number): void {
+  let streams = 0;
+  session.on('stream', (stream) => {
+    streams += 1;
+    stream.once('close', () => {
+      streams -= 1;
+    });
+  });
+  session.setTimeout(keepAliveMs);
+  session.on('timeout', () => {
+    if (streams === 0) session.close();
+  });
+}
+
+async function createTls({ tlsCert, tlsKey, headerTimeoutMs }: ListenOptions, limits: object): Promise<Http2SecureServer> {
   const read = async (file: string, name: string): Promise<Buffer> => {
     if (file === '') {
       throw failedPrecondition(`Cannot listen with TLS: gateway.${name} is not set`, {
@@ -121,6 +139,7 @@ async function createTls({ tlsCert, tlsKey }: ListenOptions, limits: object): Pr
       cert,
       key,
       allowHTTP1: true,
+      handshakeTimeout: headerTimeoutMs,
       settings: { maxConcurrentStreams: 128 },
       maxSessionMemory: 16,
     });
