@@ -104,8 +104,8 @@ export class FrameWriter {
     this.#to = at + headBytes;
     if (!this.#isScheduled) {
       this.#isScheduled = true;
-      // After all promises of this turn: what they send goes out together.
-      process.nextTick(this.flush);
+      // When the event loop has looked at all its sockets: what all of them make this side send goes out in one system call.
+      setImmediate(this.flush);
     }
     return at;
   }
