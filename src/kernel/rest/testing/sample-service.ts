@@ -17,6 +17,7 @@ export interface StoredBlob {
 /** What the service holds and saw, for tests. */
 export interface SampleState {
   readonly blobs: Map<string, StoredBlob>;
+  /** The latest ones: keeping all would make a benchmark measure the memory it fills. */
   readonly calls: Call[];
   /** Calls of streams and uploads that ended, with how. */
   readonly ended: string[];
@@ -25,6 +26,7 @@ export interface SampleState {
 }
 
 const pieceSizeBytes = 64 * 1024;
+const callsMax = 100;
 
 /** The sample contract: echoes, and keeps blobs in memory. */
 export function sampleService(): { readonly binding: Binding; readonly state: SampleState } {
@@ -33,6 +35,9 @@ export function sampleService(): { readonly binding: Binding; readonly state: Sa
     state.ended.push(how);
     state.onEnd();
   };
+  const noteCall = (call: Call): void => {
+    if (state.calls.push(call) > callsMax) state.calls.shift();
+  };
   const blobAt = (path: string): StoredBlob => {
     const blob = state.blobs.get(path);
     if (!blob) throw notFound(`There is no blob "${path}"`, { reason: 'no_such_blob' });
@@ -40,13 +45,13 @@ export function sampleService(): { readonly binding: Binding; readonly state: Sa
   };
   const binding = implement(RestSample, {
     echo: (request, call) => {
-      state.calls.push(call);
+      noteCall(call);
       return request;
     },
     getChild: (request) => ({ child: { name: request.name, sizeBytes: request.huge } }),
     find: (request) => request,
     count: async function* (request, call) {
-      state.calls.push(call);
+      noteCall(call);
       try {
         for (let number = 1; number <= request.to; number++) {
           if (number === request.failAt) throw notFound(`There is no ${number}`, { reason: 'no_such_number' });
