@@ -18,6 +18,7 @@ export async function machineEdgeOf({ home, name, settings, port }: MachineEdgeO
   if (!listen) return undefined;
   const address = parseListen(listen);
   const bundle = String(settingValue(settings, 'machine.bundle'));
-  const tls = new TlsIdentity(await machineMaterial({ home, name, listen, bundle }));
-  return { host: address.host, port: port ?? address.port, tls };
+  const ensure = () => machineMaterial({ home, name, listen, bundle });
+  const tls = new TlsIdentity(await ensure());
+  return { host: address.host, port: port ?? address.port, tls, ensure };
 }

@@ -10,7 +10,7 @@ import type { ServiceDefinition } from '../services/service.ts';
 import { settingsView } from '../settings/live-settings.ts';
 import { type Settings, settingValue } from '../settings/resolve.ts';
 import type { Secret, SettingsSpec } from '../settings/setting.ts';
-import type { TlsIdentity } from '../transports/ca/tls.ts';
+import type { TlsIdentity, TlsMaterial } from '../transports/ca/tls.ts';
 import { createProcessChannels } from './channels.ts';
 import { sectionName } from './instances.ts';
 import { homePaths, socketPath } from './paths.ts';
@@ -34,6 +34,8 @@ export interface MachineEdge {
   readonly host: string;
   readonly port: number;
   readonly tls: TlsIdentity;
+  /** The certificate to use from now on: a new one when the old is nearly over, or when the bundle was replaced. */
+  readonly ensure: () => Promise<TlsMaterial>;
 }
 
 /** A process as other machines reach it. */
@@ -69,7 +71,16 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
   const closing: (() => Promise<void>)[] = [];
   let remote: RemoteAddresses | undefined;
   if (machineEdge) {
-    const { serveGrpc } = await import('../transports/grpc/server.ts');
+    const [{ serveGrpc }, { keepRenewed }] = await Promise.all([
+      import('../transports/grpc/server.ts'),
+      import('../transports/ca/renew.ts'),
+    ]);
+    const renewing = new AbortController();
+    const renewed = keepRenewed(machineEdge.tls, { ensure: machineEdge.ensure, log, signal: renewing.signal });
+    closing.push(async () => {
+      renewing.abort();
+      await renewed;
+    });
     const server = await serveGrpc(endpoint, { ...machineEdge, log });
     closing.push(() => server.close(AbortSignal.timeout(1000)));
     remote = { rpc: { kind: 'grpc', host: machineEdge.host, port: server.port }, http: undefined };
