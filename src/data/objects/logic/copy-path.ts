@@ -1,6 +1,6 @@
 import { alreadyExists, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
 import type { FolderBackend } from './folder-backend.ts';
-import type { Entry } from './folder-bucket.ts';
+import type { Entry } from './folder-tree.ts';
 
 export interface CopyPathOptions {
   readonly from: string;

@@ -6,8 +6,9 @@ import { storedBody } from '#s3/stored-body.ts';
 import type { ObjectStore } from '../store/store.ts';
 import { type BucketFolder, diskFault, findBucketFolder } from './bucket-folder.ts';
 import type { RecordChange } from './change.ts';
-import { type Entry, FolderBucket } from './folder-bucket.ts';
-import { FolderUploads } from './folder-uploads.ts';
+import { createFolderBucket, type FolderBucket } from './folder-bucket.ts';
+import { listFolder } from './folder-list.ts';
+import type { Entry } from './folder-tree.ts';
 import { isSystemError, lstat } from './fs.ts';
 
 /** A child folder of the parent and the name it has as a bucket. */
@@ -38,9 +39,7 @@ export interface FolderBackend extends Backend {
   sweep(): Promise<void>;
 }
 
-interface Opened {
-  readonly files: FolderBucket;
-  readonly uploads: FolderUploads;
+interface Opened extends FolderBucket {
   folder: BucketFolder;
   /** When its folder was last seen to be where it is. */
   checkedMs: number;
@@ -74,14 +73,8 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
     const current = opened.get(bucket);
     if (current?.folder.root === folder.root) return Object.assign(current, { folder, checkedMs: now() });
     const assertThere = async (): Promise<void> => void (await open(bucket, true));
-    const files = new FolderBucket({ bucket, root: folder.root, store, record, newId, assertThere });
-    const uploads = new FolderUploads({
-      bucket: files,
-      newId,
-      now,
-      ...(partSizeBytesMin === undefined ? {} : { partSizeBytesMin }),
-    });
-    const made: Opened = { files, uploads, folder, checkedMs: now() };
+    const files = createFolderBucket({ bucket, root: folder.root, store, record, newId, assertThere, now, partSizeBytesMin });
+    const made: Opened = { ...files, folder, checkedMs: now() };
     opened.set(bucket, made);
     return made;
   }
@@ -110,7 +103,7 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
   }
 
   async function headBucket(bucket: string): Promise<BucketInfo> {
-    const { birthtimeNs } = await on(bucket, ({ files }) => lstat(files.root));
+    const { birthtimeNs } = await on(bucket, ({ disk }) => lstat(disk.root));
     return { name: bucket, createdMs: Number(birthtimeNs / 1_000_000n) };
   }
 
@@ -124,24 +117,24 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
     list: (bucket, query) =>
       on(
         bucket,
-        ({ files }) => files.list(query),
+        ({ disk }) => listFolder(disk, query),
         ({ objects, commonPrefixes }) => objects.length === 0 && commonPrefixes.length === 0,
       ),
-    head: (bucket, key) => on(bucket, ({ files }) => files.head(key)),
-    get: (bucket, key, select) => on(bucket, ({ files }) => files.get(key, select)),
-    put: (bucket, key, body, putOptions) => on(bucket, ({ files }) => files.put(key, body, putOptions)),
-    delete: (bucket, key, condition) => change(bucket, ({ files }) => files.delete(key, condition)),
+    head: (bucket, key) => on(bucket, ({ reader }) => reader.head(key)),
+    get: (bucket, key, select) => on(bucket, ({ reader }) => reader.get(key, select)),
+    put: (bucket, key, body, putOptions) => on(bucket, ({ writer }) => writer.put(key, body, putOptions)),
+    delete: (bucket, key, condition) => change(bucket, ({ writer }) => writer.delete(key, condition)),
     async copy(source, target, { headers, sourceCondition, condition }) {
-      const content = await on(source.bucket, ({ files }) =>
-        files.get(source.key, (info) => {
+      const content = await on(source.bucket, ({ reader }) =>
+        reader.get(source.key, (info) => {
           sourceCondition?.(info);
           return undefined;
         }),
       );
       const [algorithm] = Object.keys(content.info.checksums) as (keyof typeof content.info.checksums)[];
       await using body = storedBody(content, algorithm);
-      return await on(target.bucket, ({ files }) =>
-        files.put(target.key, body, { headers: headers ?? content.info.headers, condition }),
+      return await on(target.bucket, ({ writer }) =>
+        writer.put(target.key, body, { headers: headers ?? content.info.headers, condition }),
       );
     },
     createUpload: ({ bucket, key }, headers, checksum) => on(bucket, ({ uploads }) => uploads.create(key, headers, checksum)),
@@ -154,12 +147,12 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
     listParts: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.parts(key, uploadId)),
     listUploads: (bucket) => on(bucket, ({ uploads }) => uploads.list()),
 
-    stat: (bucket, path) => on(bucket, ({ files }) => files.stat(path)),
-    mkdir: (bucket, path) => change(bucket, ({ files }) => files.mkdir(path)),
-    move: (bucket, from, to, moveOptions) => change(bucket, ({ files }) => files.move(from, to, moveOptions)),
-    removeFolder: (bucket, path, removeOptions) => change(bucket, ({ files }) => files.removeFolder(path, removeOptions)),
+    stat: (bucket, path) => on(bucket, ({ tree }) => tree.stat(path)),
+    mkdir: (bucket, path) => change(bucket, ({ tree }) => tree.mkdir(path)),
+    move: (bucket, from, to, moveOptions) => change(bucket, ({ tree }) => tree.move(from, to, moveOptions)),
+    removeFolder: (bucket, path, removeOptions) => change(bucket, ({ tree }) => tree.removeFolder(path, removeOptions)),
     async sweep() {
-      for (const bucket of declared.keys()) await (await open(bucket)).files.sweep();
+      for (const bucket of declared.keys()) await (await open(bucket)).disk.sweep();
     },
   };
 }

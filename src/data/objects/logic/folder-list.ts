@@ -1,12 +1,11 @@
-import type { BigIntStats } from 'node:fs';
 import { join } from 'node:path';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import type { ListedObject, ListPage, ListQuery } from '#s3/backend.ts';
 import type { ObjectRow, ObjectStore } from '../store/store.ts';
-import { describe } from './folder-bucket.ts';
 import type { FolderNames } from './folder-names.ts';
 import { walkFolder } from './folder-walk.ts';
-import { isSystemError, lstat } from './fs.ts';
+import { isSystemError, statsOf } from './fs.ts';
+import { describe } from './object-info.ts';
 import { stampOf } from './stamp.ts';
 
 export interface ListParts {
@@ -60,7 +59,10 @@ function groupOf(key: string, { prefix, delimiter }: ListQuery): string | undefi
 
 async function resolve(parts: ListParts, candidates: readonly Candidate[]): Promise<readonly (ListedObject | string)[]> {
   const keys = candidates.filter(({ isPrefix }) => !isPrefix).map(({ key }) => key);
-  const [rows, stats] = await Promise.all([rowsOf(parts, keys), Promise.all(keys.map((key) => statsOf(parts.root, key)))]);
+  const [rows, stats] = await Promise.all([
+    rowsOf(parts, keys),
+    Promise.all(keys.map((key) => statsOf(pathOf(parts.root, key)))),
+  ]);
   const objects = new Map<string, ListedObject>();
   for (const [index, key] of keys.entries()) {
     const state = stats[index];
@@ -77,13 +79,8 @@ async function rowsOf({ bucket, store }: ListParts, keys: readonly string[]): Pr
   return new Map(rows.map((row) => [`${row.key}\n${row.stamp}`, row]));
 }
 
-async function statsOf(root: string, key: string): Promise<BigIntStats | undefined> {
-  try {
-    return await lstat(join(root, key.endsWith('/') ? key.slice(0, -1) : key));
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
+function pathOf(root: string, key: string): string {
+  return join(root, key.endsWith('/') ? key.slice(0, -1) : key);
 }
 
 async function isEmpty({ names }: ListParts, key: string): Promise<boolean> {

@@ -15,11 +15,12 @@ import type {
   UploadInfo,
   WriteCondition,
 } from '#s3/backend.ts';
+import type { BucketDisk } from './bucket-disk.ts';
 import { type Directory, openDirectory } from './directory.ts';
 import { createFileBytes } from './file-bytes.ts';
-import type { FolderBucket } from './folder-bucket.ts';
 import { fstat, isSystemError, lstat, open, readdir, readFile, remove, unlink, writeFault } from './fs.ts';
 import { parseKey, privateFolder } from './key-path.ts';
+import type { ObjectWriter } from './object-writer.ts';
 import { mtimeMsOf } from './stamp.ts';
 import { writeTemporaryFile } from './temporary-file.ts';
 
@@ -36,11 +37,11 @@ interface StoredPart extends PartInfo {
 }
 
 export interface FolderUploadsOptions {
-  readonly bucket: FolderBucket;
-  readonly newId: () => string;
+  readonly disk: BucketDisk;
+  readonly writer: ObjectWriter;
   readonly now: () => number;
   /** The smallest part but the last; 5 MiB when absent. */
-  readonly partSizeBytesMin?: number;
+  readonly partSizeBytesMin?: number | undefined;
 }
 
 const recordName = 'upload.json';
@@ -52,15 +53,15 @@ const recordName = 'upload.json';
  * it survives a restart and needs no tables.
  */
 export class FolderUploads {
-  readonly #bucket: FolderBucket;
-  readonly #newId: () => string;
+  readonly #disk: BucketDisk;
+  readonly #writer: ObjectWriter;
   readonly #now: () => number;
   readonly #partSizeBytesMin: number;
   readonly #locks = createKeyedLock();
 
-  constructor({ bucket, newId, now, partSizeBytesMin = 5 * 1024 * 1024 }: FolderUploadsOptions) {
-    this.#bucket = bucket;
-    this.#newId = newId;
+  constructor({ disk, writer, now, partSizeBytesMin = 5 * 1024 * 1024 }: FolderUploadsOptions) {
+    this.#disk = disk;
+    this.#writer = writer;
     this.#now = now;
     this.#partSizeBytesMin = partSizeBytesMin;
   }
@@ -72,10 +73,10 @@ export class FolderUploads {
       });
     }
     return await this.#writing(async () => {
-      const uploadId = this.#newId();
+      const uploadId = this.#disk.newId();
       const record: UploadRecord = { key, headers, initiatedMs: this.#now(), ...(checksum ? { checksum } : {}) };
-      using directory = await this.#bucket.privateDirectory('uploads', uploadId);
-      await using file = await writeTemporaryFile(directory, `tmp-${this.#newId()}`, textBody(JSON.stringify(record)));
+      using directory = await this.#disk.privateDirectory('uploads', uploadId);
+      await using file = await writeTemporaryFile(directory, `tmp-${this.#disk.newId()}`, textBody(JSON.stringify(record)));
       await file.moveTo(directory.at(recordName));
       await directory.sync();
       return uploadId;
@@ -92,7 +93,7 @@ export class FolderUploads {
       using directory = await this.#open(uploadId);
       await this.#record(directory, key);
       try {
-        await using file = await writeTemporaryFile(directory, `tmp-${this.#newId()}`, body);
+        await using file = await writeTemporaryFile(directory, `tmp-${this.#disk.newId()}`, body);
         const { md5Hex, checksums } = file.digest;
         const fileName = partFileName(partNumber, md5Hex, checksums);
         return await this.#locks.run(`${uploadId}/${partNumber}`, async () => {
@@ -120,14 +121,14 @@ export class FolderUploads {
         const record = await this.#record(directory, key);
         const parts = choose(wanted, await readParts(directory), this.#partSizeBytesMin);
         const fullAlgorithm = record.checksum?.kind === 'full_object' ? record.checksum.algorithm : undefined;
-        using temporary = await this.#bucket.privateDirectory('tmp');
-        await using file = await writeTemporaryFile(temporary, this.#newId(), joinedBody(directory, parts, fullAlgorithm));
+        using temporary = await this.#disk.privateDirectory('tmp');
+        await using file = await writeTemporaryFile(temporary, this.#disk.newId(), joinedBody(directory, parts, fullAlgorithm));
         const checksums =
           record.checksum?.kind === 'composite' ? compositeChecksum(record.checksum.algorithm, parts) : file.digest.checksums;
         const md5 = createHash('md5');
         for (const part of parts) md5.update(part.etag, 'hex');
         const etag = `${md5.digest('hex')}-${parts.length}`;
-        const info = await this.#bucket.commit(key, file, { etag, checksums, headers: record.headers, condition });
+        const info = await this.#writer.commit(key, file, { etag, checksums, headers: record.headers, condition });
         await this.#remove(uploadId);
         return info;
       }),
@@ -167,7 +168,7 @@ export class FolderUploads {
 
   async #ids(): Promise<readonly string[]> {
     try {
-      using uploads = await openDirectory(this.#bucket.root, [privateFolder, 'uploads']);
+      using uploads = await openDirectory(this.#disk.root, [privateFolder, 'uploads']);
       return await readdir(uploads.at('.'));
     } catch (error) {
       if (isSystemError(error, 'ENOENT')) return [];
@@ -178,7 +179,7 @@ export class FolderUploads {
   async #open(uploadId: string): Promise<Directory> {
     if (!/^[0-9a-f]{32}$/.test(uploadId)) throw noSuchUpload(uploadId);
     try {
-      return await openDirectory(this.#bucket.root, [privateFolder, 'uploads', uploadId]);
+      return await openDirectory(this.#disk.root, [privateFolder, 'uploads', uploadId]);
     } catch (error) {
       throw isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP') ? noSuchUpload(uploadId) : error;
     }
@@ -198,7 +199,7 @@ export class FolderUploads {
 
   /** The record goes first: without it there is no upload, whatever remains of the rest. */
   async #remove(uploadId: string): Promise<void> {
-    using uploads = await this.#bucket.privateDirectory('uploads');
+    using uploads = await this.#disk.privateDirectory('uploads');
     await unlink(`${uploads.at(uploadId)}/${recordName}`);
     await remove(uploads.at(uploadId), { recursive: true, force: true });
     await uploads.sync();
@@ -208,7 +209,7 @@ export class FolderUploads {
     try {
       return await task();
     } catch (error) {
-      throw writeFault(error, this.#bucket.bucket);
+      throw writeFault(error, this.#disk.bucket);
     }
   }
 }

@@ -93,3 +93,24 @@ export function writeFault(error: unknown, bucket: string): unknown {
 
 export const noSuchKey = (key: string): Fault =>
   new Fault(Code.NotFound, `The specified key does not exist: ${JSON.stringify(key)}`, { reason: 'no_such_key' });
+
+/** `undefined` when nothing is there. */
+export async function statsOf(path: string): Promise<fs.BigIntStats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** False when there was nothing to remove. */
+export async function isRemoved(removal: Promise<void>): Promise<boolean> {
+  try {
+    await removal;
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,99 @@
+import type { BigIntStats } from 'node:fs';
+import { createKeyedLock, type KeyedLock } from '#lib/keyed-lock.ts';
+import type { ObjectInfo } from '#s3/backend.ts';
+import type { ObjectStore } from '../store/store.ts';
+import type { Change, RecordChange } from './change.ts';
+import { type Directory, openDirectory } from './directory.ts';
+import { createFolderNames, type FolderNames } from './folder-names.ts';
+import { createFolderPlace, type FolderPlace } from './folder-place.ts';
+import { isSystemError, mkdir, readdir, remove, writeFault } from './fs.ts';
+import { privateFolder } from './key-path.ts';
+import { describe } from './object-info.ts';
+import { stampOf } from './stamp.ts';
+
+export interface BucketDiskOptions {
+  readonly bucket: string;
+  /** The bucket's folder, without symbolic links in its path. */
+  readonly root: string;
+  readonly store: ObjectStore;
+  readonly record: RecordChange;
+  readonly newId: () => string;
+  /** Rejects when the folder at `root` is not the bucket's. */
+  readonly assertThere: () => Promise<void>;
+}
+
+/** What all verbs of one bucket share: its folder, what is kept of its objects, its locks, and the record of its changes. */
+export class BucketDisk {
+  readonly bucket: string;
+  readonly root: string;
+  readonly store: ObjectStore;
+  readonly newId: () => string;
+  readonly names: FolderNames;
+  readonly place: FolderPlace;
+  /** Writers of one key take turns at the commit, so that a condition holds at the moment it is acted on. */
+  readonly locks: KeyedLock = createKeyedLock();
+  readonly #record: RecordChange;
+  readonly #assertThere: () => Promise<void>;
+
+  constructor({ bucket, root, store, record, newId, assertThere }: BucketDiskOptions) {
+    this.bucket = bucket;
+    this.root = root;
+    this.store = store;
+    this.newId = newId;
+    this.names = createFolderNames(root);
+    this.place = createFolderPlace(bucket, root, store);
+    this.#record = record;
+    this.#assertThere = assertThere;
+  }
+
+  async infoOf(key: string, stats: BigIntStats): Promise<ObjectInfo> {
+    return describe(key, stats, await this.store.find(this.bucket, key, stampOf(stats)));
+  }
+
+  /** After each commit, before the write is acknowledged. */
+  async record(change: Omit<Change, 'bucket'>): Promise<void> {
+    await this.#record({ bucket: this.bucket, ...change });
+  }
+
+  async recordDeleted(keys: readonly string[]): Promise<void> {
+    for (const key of keys) await this.record({ key, kind: 'delete', sizeBytes: 0, mtimeMs: Date.now(), etag: '' });
+  }
+
+  /** Runs a write; the disk's faults become such as the writer may know. */
+  async writing<T>(task: () => Promise<T>): Promise<T> {
+    try {
+      return await task();
+    } catch (error) {
+      throw writeFault(error, this.bucket);
+    }
+  }
+
+  /** One of our own folders in the bucket, made when it is missing. */
+  async privateDirectory(...names: readonly string[]): Promise<Directory> {
+    const folders = [privateFolder, ...names];
+    try {
+      return await openDirectory(this.root, folders);
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT')) throw error;
+    }
+    // Where a disk was they are missing too.
+    await this.#assertThere();
+    for (let depth = 1; depth <= folders.length; depth++) {
+      using parent = await openDirectory(this.root, folders.slice(0, depth - 1));
+      try {
+        await mkdir(parent.at(folders[depth - 1]!));
+        await parent.sync();
+      } catch (error) {
+        if (!isSystemError(error, 'EEXIST')) throw error;
+      }
+    }
+    return await openDirectory(this.root, folders);
+  }
+
+  /** Removes what writes left behind when the process was killed. Only while no other process writes to this bucket. */
+  async sweep(): Promise<void> {
+    using temporary = await this.place.find([privateFolder, 'tmp']);
+    if (!temporary) return;
+    for (const name of await readdir(temporary.at('.'))) await remove(temporary.at(name), { recursive: true, force: true });
+  }
+}
