@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs';
+import { failedPrecondition } from '#kernel/fault.ts';
 import { createKeyedLock, type KeyedLock } from '#lib/keyed-lock.ts';
 import type { ObjectInfo } from '#s3/backend.ts';
 import type { ObjectStore } from '../store/store.ts';
@@ -68,9 +69,21 @@ export class BucketDisk {
     }
   }
 
-  /** One of our own folders in the bucket, made when it is missing. */
+  /** One of our own folders in the bucket, made when it is missing. Errors: `failed_precondition` when something else has its name. */
   async privateDirectory(...names: readonly string[]): Promise<Directory> {
-    const folders = [privateFolder, ...names];
+    try {
+      return await this.#openOrMake([privateFolder, ...names]);
+    } catch (error) {
+      if (!isSystemError(error, 'ELOOP', 'ENOTDIR')) throw error;
+      throw failedPrecondition(`Cannot write to bucket "${this.bucket}": "${privateFolder}" in it is a link or a file`, {
+        reason: 'private_folder_taken',
+        hint: `Remove or rename "${privateFolder}" in the bucket's folder; Cellar makes a folder of that name there.`,
+        cause: error,
+      });
+    }
+  }
+
+  async #openOrMake(folders: readonly string[]): Promise<Directory> {
     try {
       return await openDirectory(this.root, folders);
     } catch (error) {
