@@ -1,11 +1,7 @@
-import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { Code, Fault, invalidArgument } from '#kernel/fault.ts';
-import { type ChecksumAlgorithm, createChecksum, isChecksumAlgorithm } from '#lib/checksum.ts';
+import { Code, Fault } from '#kernel/fault.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import type {
-  Checksums,
   CompletedPart,
   ObjectBody,
   ObjectHeaders,
@@ -16,12 +12,12 @@ import type {
   WriteCondition,
 } from '#s3/backend.ts';
 import type { BucketDisk } from './bucket-disk.ts';
+import { chooseParts, completeEtag, compositeChecksum } from './complete-parts.ts';
 import { type Directory, openDirectory } from './directory.ts';
-import { createFileBytes } from './file-bytes.ts';
-import { fstat, isSystemError, lstat, open, readdir, readFile, remove, unlink, writeFault } from './fs.ts';
-import { parseKey, privateFolder } from './key-path.ts';
+import { isSystemError, readdir, readFile, remove, unlink } from './fs.ts';
+import { folderHasNoContent, parseKey, privateFolder } from './key-path.ts';
 import type { ObjectWriter } from './object-writer.ts';
-import { mtimeMsOf } from './stamp.ts';
+import { joinedBody, partFileName, readParts } from './part-files.ts';
 import { writeTemporaryFile } from './temporary-file.ts';
 
 /** What an upload was started with; kept beside its parts as JSON. */
@@ -30,10 +26,6 @@ interface UploadRecord {
   readonly headers: ObjectHeaders;
   readonly initiatedMs: number;
   readonly checksum?: UploadChecksum;
-}
-
-interface StoredPart extends PartInfo {
-  readonly fileName: string;
 }
 
 export interface FolderUploadsOptions {
@@ -67,12 +59,8 @@ export class FolderUploads {
   }
 
   async create(key: string, headers: ObjectHeaders, checksum: UploadChecksum | undefined): Promise<string> {
-    if (parseKey(key).isFolder) {
-      throw invalidArgument(`Cannot write ${JSON.stringify(key)}: a key that ends with "/" is a folder and has no content`, {
-        reason: 'invalid_key',
-      });
-    }
-    return await this.#writing(async () => {
+    if (parseKey(key).isFolder) throw folderHasNoContent(key);
+    return await this.#disk.writing(async () => {
       const uploadId = this.#disk.newId();
       const record: UploadRecord = { key, headers, initiatedMs: this.#now(), ...(checksum ? { checksum } : {}) };
       using directory = await this.#disk.privateDirectory('uploads', uploadId);
@@ -89,7 +77,7 @@ export class FolderUploads {
   }
 
   async put(key: string, uploadId: string, partNumber: number, body: ObjectBody): Promise<PartInfo> {
-    return await this.#writing(async () => {
+    return await this.#disk.writing(async () => {
       using directory = await this.#open(uploadId);
       await this.#record(directory, key);
       try {
@@ -115,19 +103,17 @@ export class FolderUploads {
     wanted: readonly CompletedPart[],
     condition?: WriteCondition,
   ): Promise<ObjectInfo> {
-    return await this.#writing(() =>
+    return await this.#disk.writing(() =>
       this.#locks.run(uploadId, async () => {
         using directory = await this.#open(uploadId);
         const record = await this.#record(directory, key);
-        const parts = choose(wanted, await readParts(directory), this.#partSizeBytesMin);
+        const parts = chooseParts(wanted, await readParts(directory), this.#partSizeBytesMin);
         const fullAlgorithm = record.checksum?.kind === 'full_object' ? record.checksum.algorithm : undefined;
         using temporary = await this.#disk.privateDirectory('tmp');
         await using file = await writeTemporaryFile(temporary, this.#disk.newId(), joinedBody(directory, parts, fullAlgorithm));
         const checksums =
           record.checksum?.kind === 'composite' ? compositeChecksum(record.checksum.algorithm, parts) : file.digest.checksums;
-        const md5 = createHash('md5');
-        for (const part of parts) md5.update(part.etag, 'hex');
-        const etag = `${md5.digest('hex')}-${parts.length}`;
+        const etag = completeEtag(parts);
         const info = await this.#writer.commit(key, file, { etag, checksums, headers: record.headers, condition });
         await this.#remove(uploadId);
         return info;
@@ -136,7 +122,7 @@ export class FolderUploads {
   }
 
   async abort(key: string, uploadId: string): Promise<void> {
-    await this.#writing(() =>
+    await this.#disk.writing(() =>
       this.#locks.run(uploadId, async () => {
         using directory = await this.#open(uploadId);
         await this.#record(directory, key);
@@ -204,14 +190,6 @@ export class FolderUploads {
     await remove(uploads.at(uploadId), { recursive: true, force: true });
     await uploads.sync();
   }
-
-  async #writing<T>(task: () => Promise<T>): Promise<T> {
-    try {
-      return await task();
-    } catch (error) {
-      throw writeFault(error, this.#disk.bucket);
-    }
-  }
 }
 
 const infoOf = (uploadId: string, { key, initiatedMs, checksum }: UploadRecord): UploadInfo => ({
@@ -229,97 +207,6 @@ const noSuchUpload = (uploadId: string): Fault =>
       reason: 'no_such_upload',
     },
   );
-
-function partFileName(partNumber: number, md5Hex: string, checksums: Checksums): string {
-  const [checksum] = Object.entries(checksums);
-  const suffix = checksum ? `.${checksum[0]}.${Buffer.from(checksum[1], 'base64').toString('base64url')}` : '';
-  return `${String(partNumber).padStart(5, '0')}.${md5Hex}${suffix}`;
-}
-
-async function readParts(directory: Directory): Promise<readonly StoredPart[]> {
-  const byNumber = new Map<number, StoredPart>();
-  for (const fileName of (await readdir(directory.at('.'))).sort()) {
-    const [number = '', etag = '', algorithm = '', checksum = ''] = fileName.split('.');
-    if (!/^\d{5}$/.test(number)) continue;
-    const stats = await lstat(directory.at(fileName));
-    const checksums: Checksums = isChecksumAlgorithm(algorithm)
-      ? { [algorithm]: Buffer.from(checksum, 'base64url').toString('base64') }
-      : {};
-    const part = {
-      partNumber: Number(number),
-      sizeBytes: Number(stats.size),
-      mtimeMs: mtimeMsOf(stats),
-      etag,
-      checksums,
-      fileName,
-    };
-    const other = byNumber.get(part.partNumber);
-    // Two of one number remain when we were killed between writing the new one and removing the old one.
-    if (!other || other.mtimeMs <= part.mtimeMs) byNumber.set(part.partNumber, part);
-  }
-  return [...byNumber.values()].sort((a, b) => a.partNumber - b.partNumber);
-}
-
-function choose(
-  wanted: readonly CompletedPart[],
-  stored: readonly StoredPart[],
-  partSizeBytesMin: number,
-): readonly StoredPart[] {
-  const byNumber = new Map(stored.map((part) => [part.partNumber, part]));
-  return wanted.map(({ partNumber, etag, checksums }, index) => {
-    const part = byNumber.get(partNumber);
-    const isSame = Object.entries(checksums).every(([name, value]) => part?.checksums[name as ChecksumAlgorithm] === value);
-    if (!part || part.etag !== etag || !isSame) {
-      throw invalidArgument(`Part ${partNumber} was not uploaded, or it is not the one with ETag "${etag}"`, {
-        reason: 'invalid_part',
-      });
-    }
-    if (index < wanted.length - 1 && part.sizeBytes < partSizeBytesMin) {
-      throw invalidArgument(`Part ${partNumber} has ${part.sizeBytes} bytes; every part but the last needs ${partSizeBytesMin}`, {
-        reason: 'entity_too_small',
-      });
-    }
-    return part;
-  });
-}
-
-/** The parts one after another; the MD5 of the whole is not needed. */
-function joinedBody(directory: Directory, parts: readonly StoredPart[], algorithm: ChecksumAlgorithm | undefined): ObjectBody {
-  const checksum = algorithm && createChecksum(algorithm);
-  async function* bytes(): AsyncGenerator<Uint8Array> {
-    for (const part of parts) {
-      const fd = await open(directory.at(part.fileName), constants.O_RDONLY | constants.O_NOFOLLOW);
-      await using piece = createFileBytes(fd, { first: 0, last: Number(fstat(fd).size) - 1 });
-      for await (const chunk of piece) {
-        checksum?.update(chunk);
-        yield chunk;
-      }
-    }
-  }
-  const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-  return {
-    bytes: bytes(),
-    sizeBytes,
-    verify: async () => ({
-      md5Hex: '',
-      checksums: checksum && algorithm ? { [algorithm]: checksum.digest().toString('base64') } : {},
-    }),
-  };
-}
-
-function compositeChecksum(algorithm: ChecksumAlgorithm, parts: readonly StoredPart[]): Checksums {
-  const checksum = createChecksum(algorithm);
-  for (const part of parts) {
-    const value = part.checksums[algorithm];
-    if (value === undefined) {
-      throw invalidArgument(`Part ${part.partNumber} was uploaded without its ${algorithm.toUpperCase()} checksum`, {
-        reason: 'invalid_part',
-      });
-    }
-    checksum.update(Buffer.from(value, 'base64'));
-  }
-  return { [algorithm]: `${checksum.digest().toString('base64')}-${parts.length}` };
-}
 
 const textBody = (text: string): ObjectBody => ({
   bytes: (async function* () {

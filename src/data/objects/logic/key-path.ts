@@ -41,6 +41,13 @@ export function parseKey(key: string): KeyPath {
   return { folders: names.slice(0, -1), name: names.at(-1)!, isFolder };
 }
 
+/** For content at a key that stands for a folder. */
+export function folderHasNoContent(key: string): Error {
+  return invalidArgument(`Cannot write ${JSON.stringify(key)}: a key that ends with "/" is a folder and has no content`, {
+    reason: 'invalid_key',
+  });
+}
+
 function invalidKey(key: string, why: string): Error {
   return invalidArgument(`Cannot use key ${JSON.stringify(key)}: ${why}`, { reason: 'invalid_key' });
 }

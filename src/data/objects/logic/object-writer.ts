@@ -3,7 +3,7 @@ import type { ObjectBody, ObjectInfo, PutOptions, WriteCondition } from '#s3/bac
 import type { BucketDisk } from './bucket-disk.ts';
 import type { FolderMarkers } from './folder-markers.ts';
 import { isRemoved, isSystemError, statsOf, unlink } from './fs.ts';
-import { parseKey } from './key-path.ts';
+import { folderHasNoContent, parseKey } from './key-path.ts';
 import { withContentType } from './object-info.ts';
 import type { ObjectReader } from './object-reader.ts';
 import { type TemporaryFile, writeTemporaryFile } from './temporary-file.ts';
@@ -98,11 +98,7 @@ export class ObjectWriter {
 
   async #putFolder(key: string, body: ObjectBody, options: PutOptions): Promise<ObjectInfo> {
     for await (const piece of body.bytes) {
-      if (piece.length > 0) {
-        throw invalidArgument(`Cannot write ${JSON.stringify(key)}: a key that ends with "/" is a folder and has no content`, {
-          reason: 'invalid_key',
-        });
-      }
+      if (piece.length > 0) throw folderHasNoContent(key);
     }
     await body.verify();
     return await this.#markers.make(key, options.headers ?? {}, options.condition);
