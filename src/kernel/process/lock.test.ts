@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -23,6 +23,18 @@ test('one holder at a time; what it publishes is seen; nothing stays behind', as
   await (await lockHome(home)).release();
   assert.equal((await stat(homePaths(home).run)).mode & 0o777, 0o700);
   await rm(home, { recursive: true });
+});
+
+test('a link at the place of the sockets below the shared temporary folder is refused', async (t) => {
+  const parent = await mkdtemp(join(tmpdir(), 'cellar-lock-'));
+  const home = join(parent, 'x'.repeat(100));
+  await mkdir(join(parent, 'private'), { mode: 0o700 });
+  await symlink(join(parent, 'private'), socketFolder(home));
+  t.after(async () => {
+    await rm(socketFolder(home));
+    await rm(parent, { recursive: true });
+  });
+  await assert.rejects(lockHome(home), /is open to others/);
 });
 
 test('a holder that is killed leaves no lock, and its last words are not believed', async () => {

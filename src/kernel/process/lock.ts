@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
+import { isSystemError } from '#lib/system-error.ts';
 import { Code, Fault, failedPrecondition } from '../fault.ts';
 import { homePaths, socketFolder } from './paths.ts';
 
@@ -78,7 +79,7 @@ export async function readServerInfo(home: string): Promise<ServerInfo | undefin
   try {
     return JSON.parse(await readFile(homePaths(home).server, 'utf8')) as ServerInfo;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isSystemError(error, 'ENOENT')) return undefined;
     throw error;
   }
 }
@@ -90,8 +91,8 @@ async function makeFolders(home: string): Promise<void> {
     for (const folder of [home, paths.run, paths.logs, paths.databases, sockets]) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
     }
-    // Of a folder below the shared temporary one, somebody else could be the owner.
-    const { uid, mode } = await stat(sockets);
+    // Of a folder below the shared temporary one, somebody else could be the owner; of a link to one of ours as well.
+    const { uid, mode } = await lstat(sockets);
     if (uid !== (process.getuid?.() ?? uid) || (mode & 0o077) !== 0) {
       throw new Error(`${sockets} is open to others; its mode must be 0700`);
     }
