@@ -4,6 +4,7 @@ import { failedPrecondition } from '#kernel/fault.ts';
 import { homePaths, ownPaths } from '#kernel/process/paths.ts';
 import type { ServiceDefinition, ServiceInstance } from '#kernel/services/service.ts';
 import { type Settings, settingValue } from '#kernel/settings/resolve.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import type { Catalogue } from './catalogue.ts';
 
 export interface DataInstances {
@@ -52,7 +53,7 @@ async function readParents(path: string): Promise<Readonly<Record<string, string
   try {
     return JSON.parse(await readFile(path, 'utf8')) as Readonly<Record<string, string>>;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    if (isSystemError(cause, 'ENOENT')) return {};
     throw failedPrecondition(`Cannot read ${path}: ${(cause as Error).message}`, {
       hint: 'It says which folder belongs to which objects service. Restore it from a backup, or remove it to number them anew.',
       cause,

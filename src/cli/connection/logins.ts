@@ -3,6 +3,7 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { failedPrecondition } from '#kernel/fault.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import { systemFault } from '../system-fault.ts';
 
 /** A stored sign-in at one server. */
@@ -44,7 +45,7 @@ export async function readLogins(path: string): Promise<Logins> {
       await file.close();
     }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { current: undefined, servers: {} };
+    if (isSystemError(error, 'ENOENT')) return { current: undefined, servers: {} };
     throw systemFault('read', path, error);
   }
   try {

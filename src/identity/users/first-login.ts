@@ -1,5 +1,6 @@
 import { readFile, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSystemError } from '#lib/system-error.ts';
 import { writeSecretFile } from './logic/secret-file.ts';
 
 /** The name and password made at the first start. */
@@ -20,11 +21,11 @@ export async function firstLogin(home: string): Promise<FirstLogin | undefined> 
   try {
     await unlink(markerOf(home)); // Only one caller can: that one shows it.
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (isSystemError(error, 'ENOENT')) return undefined;
     throw error;
   }
   const text = await readFile(fileOf(home), 'utf8').catch((error: unknown) => {
-    if (isMissing(error)) return '';
+    if (isSystemError(error, 'ENOENT')) return '';
     throw error;
   });
   const name = /^name: +(\S+)$/m.exec(text)?.[1];
@@ -47,8 +48,4 @@ export async function writeFirstLogin(home: string, { name, password }: FirstLog
 export async function removeFirstLogin(home: string): Promise<void> {
   await rm(fileOf(home), { force: true });
   await rm(markerOf(home), { force: true });
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }

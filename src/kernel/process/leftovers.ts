@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import { isSystemError } from '#lib/system-error.ts';
 import type { Log } from '../log.ts';
 
 /**
@@ -12,7 +13,7 @@ export async function killLeftovers(path: string, log: Log): Promise<void> {
   try {
     known = JSON.parse(await readFile(path, 'utf8')) as typeof known;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if (isSystemError(error, 'ENOENT')) return;
     log.warn('what an earlier run left cannot be read', { path, error });
     return;
   }
@@ -22,7 +23,7 @@ export async function killLeftovers(path: string, log: Log): Promise<void> {
     try {
       process.kill(pid, 'SIGKILL');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      if (!isSystemError(error, 'ESRCH')) throw error;
     }
     // Its sockets and databases are free when it has gone, which is a matter of moments.
     for (let tries = 0; tries < 200 && processStart(pid) === start; tries++) await setTimeout(10);

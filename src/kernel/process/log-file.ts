@@ -1,4 +1,5 @@
 import { appendFileSync, closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { isSystemError } from '#lib/system-error.ts';
 
 export interface LogFileOptions {
   readonly path: string;
@@ -75,6 +76,6 @@ function moveIfThere(from: string, to: string): void {
   try {
     renameSync(from, to);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!isSystemError(error, 'ENOENT')) throw error;
   }
 }

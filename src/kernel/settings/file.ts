@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { isSystemError } from '#lib/system-error.ts';
 import { failedPrecondition, type Violation } from '../fault.ts';
 import { type Given, Source, shown } from './resolve.ts';
 import type { Schema } from './schema.ts';
@@ -19,7 +20,7 @@ export async function readSettingsFile(schema: Schema, path: string): Promise<Fi
   try {
     content = await readFile(path, 'utf8');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return { given: [], problems: [] };
+    if (isSystemError(cause, 'ENOENT')) return { given: [], problems: [] };
     throw failedPrecondition(`Cannot read settings from ${path}: ${(cause as Error).message}`, { cause });
   }
   return parseSettingsFile(schema, content, basename(path));

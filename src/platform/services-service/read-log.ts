@@ -5,6 +5,7 @@ import { basename, dirname } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { type LogLine, LogLineSchema } from '#gen/cellar/platform/v1/services_pb.ts';
+import { isSystemError } from '#lib/system-error.ts';
 
 export interface ReadLogOptions {
   readonly path: string;
@@ -163,7 +164,7 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isSystemError(error, 'ENOENT')) return undefined;
     throw error;
   }
 }

@@ -1,13 +1,14 @@
 import type { BigIntStats } from 'node:fs';
 import { failedPrecondition } from '#kernel/fault.ts';
 import { createKeyedLock, type KeyedLock } from '#lib/keyed-lock.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import type { ObjectInfo } from '#s3/backend.ts';
 import type { ObjectStore } from '../store/store.ts';
 import type { Change, RecordChange } from './change.ts';
 import { type Directory, openDirectory } from './directory.ts';
 import { createFolderNames, type FolderNames } from './folder-names.ts';
 import { createFolderPlace, type FolderPlace } from './folder-place.ts';
-import { isSystemError, mkdir, readdir, remove, writeFault } from './fs.ts';
+import { mkdir, readdir, remove, writeFault } from './fs.ts';
 import { privateFolder } from './key-path.ts';
 import { describe } from './object-info.ts';
 import { stampOf } from './stamp.ts';

@@ -1,7 +1,8 @@
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fault, unavailable } from '#kernel/fault.ts';
-import { isSystemError, lstat, realpath, type SystemCode } from './fs.ts';
+import { isSystemError, type SystemCode } from '#lib/system-error.ts';
+import { lstat, realpath } from './fs.ts';
 import { privateFolder } from './key-path.ts';
 
 /** The folder at a bucket's path, as it was found. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Code, Fault } from '#kernel/fault.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import type { Backend, BucketInfo, ObjectInfo } from '#s3/backend.ts';
 import { storedBody } from '#s3/stored-body.ts';
 import type { ObjectStore } from '../store/store.ts';
@@ -9,7 +10,7 @@ import type { RecordChange } from './change.ts';
 import { createFolderBucket, type FolderBucket } from './folder-bucket.ts';
 import { listFolder } from './folder-list.ts';
 import type { Entry } from './folder-tree.ts';
-import { isSystemError, lstat } from './fs.ts';
+import { lstat } from './fs.ts';
 
 /** A child folder of the parent and the name it has as a bucket. */
 export interface FolderDeclaration {

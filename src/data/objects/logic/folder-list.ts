@@ -1,10 +1,11 @@
 import { join } from 'node:path';
+import { isSystemError } from '#lib/system-error.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import type { ListedObject, ListPage, ListQuery } from '#s3/backend.ts';
 import type { ObjectRow, ObjectStore } from '../store/store.ts';
 import type { FolderNames } from './folder-names.ts';
 import { walkFolder } from './folder-walk.ts';
-import { isSystemError, statsOf } from './fs.ts';
+import { statsOf } from './fs.ts';
 import { describe } from './object-info.ts';
 import { stampOf } from './stamp.ts';
 

@@ -1,8 +1,9 @@
 import type { BigIntStats } from 'node:fs';
+import { isSystemError } from '#lib/system-error.ts';
 import type { ObjectHeaders, ObjectInfo, WriteCondition } from '#s3/backend.ts';
 import type { ObjectRow } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
-import { fstat, isRemoved, isSystemError, rmdir } from './fs.ts';
+import { fstat, isRemoved, rmdir } from './fs.ts';
 import { parseKey } from './key-path.ts';
 import { describe, emptyMd5 } from './object-info.ts';
 import type { ObjectReader } from './object-reader.ts';

@@ -1,8 +1,9 @@
 import type { BigIntStats } from 'node:fs';
 import { invalidArgument } from '#kernel/fault.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import type { ObjectStore } from '../store/store.ts';
 import { type Directory, openDirectory } from './directory.ts';
-import { isSystemError, lstat, mkdir, rmdir } from './fs.ts';
+import { lstat, mkdir, rmdir } from './fs.ts';
 import { stampOf } from './stamp.ts';
 
 /** The folders of one bucket: found, made on the way to a write, and taken away again when nothing needs them. */

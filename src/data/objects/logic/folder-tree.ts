@@ -1,8 +1,9 @@
 import { alreadyExists, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import type { ObjectInfo } from '#s3/backend.ts';
 import type { BucketDisk } from './bucket-disk.ts';
 import type { FolderMarkers } from './folder-markers.ts';
-import { isSystemError, noSuchKey, remove, rename, rmdir, statsOf } from './fs.ts';
+import { noSuchKey, remove, rename, rmdir, statsOf } from './fs.ts';
 import { parseKey } from './key-path.ts';
 
 /** What is at a path: a file, or a folder. */

@@ -1,5 +1,6 @@
 import { Code, Fault } from '#kernel/fault.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import type {
   CompletedPart,
@@ -14,7 +15,7 @@ import type {
 import type { BucketDisk } from './bucket-disk.ts';
 import { chooseParts, completeEtag, compositeChecksum } from './complete-parts.ts';
 import { type Directory, openDirectory } from './directory.ts';
-import { isSystemError, readdir, readFile, remove, unlink } from './fs.ts';
+import { readdir, readFile, remove, unlink } from './fs.ts';
 import { folderHasNoContent, parseKey, privateFolder } from './key-path.ts';
 import type { ObjectWriter } from './object-writer.ts';
 import { joinedBody, partFileName, readParts } from './part-files.ts';

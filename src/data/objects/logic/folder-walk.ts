@@ -1,6 +1,6 @@
+import { isSystemError } from '#lib/system-error.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import type { FolderNames } from './folder-names.ts';
-import { isSystemError } from './fs.ts';
 
 /** Goes through the keys below a folder in the order of their UTF-8 bytes; keys that end with `/` are folders. */
 export interface FolderWalk {

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
 import { Code, exhausted, Fault, failedPrecondition, permissionDenied } from '#kernel/fault.ts';
+import { isSystemError, type SystemCode } from '#lib/system-error.ts';
 
 /*
  * File system calls as promises. Made from the callback forms: `node:fs/promises` is slower for small files and has long
@@ -32,32 +33,6 @@ export const read = (fd: number, buffer: Uint8Array, length: number, position: n
   );
 export const writev = (fd: number, buffers: readonly Uint8Array[]): Promise<number> =>
   new Promise((resolve, reject) => fs.writev(fd, buffers, (error, count) => (error ? reject(error) : resolve(count))));
-
-export type SystemCode =
-  | 'ENOENT'
-  | 'EXDEV'
-  | 'ENOTDIR'
-  | 'ELOOP'
-  | 'EEXIST'
-  | 'EISDIR'
-  | 'ENOTEMPTY'
-  | 'ENOSPC'
-  | 'EDQUOT'
-  | 'EROFS'
-  | 'EACCES'
-  | 'EPERM'
-  | 'EIO'
-  | 'ENODEV'
-  | 'ENXIO'
-  | 'ESTALE'
-  | 'ENOTCONN'
-  | 'EHOSTDOWN'
-  | 'ETIMEDOUT';
-
-/** True for a system error with one of these codes. */
-export function isSystemError(error: unknown, ...codes: readonly SystemCode[]): boolean {
-  return error instanceof Error && 'code' in error && codes.some((code) => code === error.code);
-}
 
 export function systemError(code: SystemCode, message: string): Error {
   return Object.assign(new Error(`${code}: ${message}`), { code });

@@ -1,8 +1,9 @@
 import { invalidArgument } from '#kernel/fault.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import type { ObjectBody, ObjectInfo, PutOptions, WriteCondition } from '#s3/backend.ts';
 import type { BucketDisk } from './bucket-disk.ts';
 import type { FolderMarkers } from './folder-markers.ts';
-import { isRemoved, isSystemError, statsOf, unlink } from './fs.ts';
+import { isRemoved, statsOf, unlink } from './fs.ts';
 import { folderHasNoContent, parseKey } from './key-path.ts';
 import { withContentType } from './object-info.ts';
 import type { ObjectReader } from './object-reader.ts';

@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { isSystemError } from '#lib/system-error.ts';
 import type { BodyDigest, ObjectBody } from '#s3/backend.ts';
 import type { Directory } from './directory.ts';
 import { close, fdatasync, fstat, open, rename, unlink, writev } from './fs.ts';
@@ -54,7 +55,7 @@ async function removeIfThere(path: string): Promise<void> {
   try {
     await unlink(path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (!isSystemError(error, 'ENOENT')) throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { modifyTimeUs } from '#lib/file-etag.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import { sortUtf8 } from '#lib/utf8-order.ts';
 import type { TreeEntry } from './entry.ts';
 
@@ -123,6 +124,5 @@ export function isPrivate(path: string): boolean {
 }
 
 export function isMissing(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ENOENT' || code === 'ENOTDIR';
+  return isSystemError(error, 'ENOENT', 'ENOTDIR');
 }

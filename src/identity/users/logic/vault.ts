@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Code, Fault, failedPrecondition } from '#kernel/fault.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import { writeSecretFile } from './secret-file.ts';
 
 /** Seals secrets that have to be read again, such as those that S3 requests are signed with. */
@@ -51,8 +52,8 @@ export function createVault(key: Uint8Array): Vault {
  * Errors: `failed_precondition` when it is missing though secrets were sealed with it, or is not 32 bytes.
  */
 export async function openVault(file: string, hasSecrets: () => Promise<boolean>): Promise<Vault> {
-  const known = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
+  const known = await readFile(file).catch((error: unknown) => {
+    if (isSystemError(error, 'ENOENT')) return undefined;
     throw error;
   });
   if (known?.length === keyBytes) return createVault(known);

@@ -2,6 +2,7 @@ import { createPrivateKey, randomBytes, type webcrypto, X509Certificate } from '
 import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { isSystemError } from '#lib/system-error.ts';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { failedPrecondition, invalidArgument } from '../../fault.ts';
@@ -214,7 +215,7 @@ async function readOrUndefined(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (isSystemError(error, 'ENOENT')) return undefined;
     throw failedPrecondition(`Cannot read ${path}`, { cause: error, hint: 'May this process read it?' });
   }
 }
@@ -229,7 +230,7 @@ async function writeOnce(path: string, text: string): Promise<void> {
   try {
     await link(temporary, path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (!isSystemError(error, 'EEXIST')) throw error;
   } finally {
     await unlink(temporary);
   }
