@@ -1,4 +1,3 @@
-import { backoffMs, rest } from '#kernel/database/backoff.ts';
 import { Code, Fault, failedPrecondition } from '#kernel/fault.ts';
 import { createLog, type LogLevel } from '#kernel/log.ts';
 import { addProcessMetrics, ProcessMetrics } from '#kernel/metrics.ts';
@@ -11,6 +10,8 @@ import { type Started, type Surroundings, startInstance } from '#kernel/services
 import { Registry } from '#kernel/services/registry.ts';
 import type { ServiceInstance } from '#kernel/services/service.ts';
 import { resolveSettings, type Settings, settingValue } from '#kernel/settings/resolve.ts';
+import { backoffMs } from '#lib/backoff.ts';
+import { rest } from '#lib/rest.ts';
 import { type Catalogue, serviceOf } from './catalogue.ts';
 import { limitsOf } from './limits.ts';
 import { machineEdgeOf } from './machine-edge.ts';

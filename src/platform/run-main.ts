@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '#kernel/database/open.ts';
 import { Code, Fault } from '#kernel/fault.ts';
 import { openLiveConfig } from '#kernel/live-config/live-config.ts';
@@ -19,6 +18,7 @@ import { type Registration, Registry, ServiceState } from '#kernel/services/regi
 import { instanceName, type ServiceDefinition, type ServiceInstance } from '#kernel/services/service.ts';
 import type { LiveSettings } from '#kernel/settings/live-settings.ts';
 import { type Given, settingValue } from '#kernel/settings/resolve.ts';
+import { pause } from '#lib/pause.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { type Catalogue, loadDefinitions } from './catalogue.ts';
 import { type DataInstances, planInstances } from './data-instances.ts';
@@ -260,7 +260,7 @@ async function followStored(home: string, live: LiveSettings, { signal, patience
     } catch (error) {
       if (!(error instanceof Fault) || error.code !== Code.Unavailable || Date.now() > endMs) throw error;
       log.warn('waiting for the database of the settings', { reason: error.message });
-      await sleep(1000, undefined, { signal });
+      await pause(1000, signal);
     }
   }
 }

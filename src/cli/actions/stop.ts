@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { invalidArgument, permissionDenied, unavailable } from '#kernel/fault.ts';
 import { isHomeLocked, readServerInfo } from '#kernel/process/lock.ts';
+import { pause } from '#lib/pause.ts';
 import type { CliContext } from '../command.ts';
 import { formatDuration } from '../output/format.ts';
 
@@ -24,7 +24,7 @@ export async function stop({ home, output, signal }: CliContext, options: { read
       send(info.pid, 'SIGKILL');
       isKilled = true;
     }
-    await sleep(20, undefined, { signal });
+    await pause(20, signal);
   }
   const tookMs = Date.now() - startTimeMs;
   output.result(

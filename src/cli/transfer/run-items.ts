@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Code, Fault } from '#kernel/fault.ts';
+import { pause } from '#lib/pause.ts';
 import type { Item } from './item.ts';
 
 /** How often something is tried while the server is away, and how long it waits first. Unit: milliseconds. */
@@ -65,7 +65,7 @@ async function withRetries(attempt: () => Promise<void>, signal: AbortSignal): P
       // An address nobody listens on is told at once; a server that answers "not now" is waited for.
       const isWorthIt = fault.isRetryable && fault.reason !== 'unreachable';
       if (!isWorthIt || count >= attemptsMax) throw fault;
-      await sleep(fault.retryAfterMs ?? retryDelayMs * 2 ** (count - 1), undefined, { signal });
+      await pause(fault.retryAfterMs ?? retryDelayMs * 2 ** (count - 1), signal);
     }
   }
 }

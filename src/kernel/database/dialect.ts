@@ -1,5 +1,5 @@
+import { Lru } from '#lib/lru.ts';
 import type { Engine } from './database.ts';
-import { Lru } from './lru.ts';
 
 const types: Readonly<Record<Engine, Readonly<Record<string, string>>>> = {
   sqlite: { bytes: 'blob', text: 'text', id: 'integer primary key autoincrement', integer_key: 'integer primary key' },

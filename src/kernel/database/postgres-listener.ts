@@ -1,6 +1,7 @@
 import type pg from 'pg';
+import { backoffMs } from '#lib/backoff.ts';
+import { rest } from '#lib/rest.ts';
 import type { Log } from '../log.ts';
-import { backoffMs, rest } from './backoff.ts';
 
 /** The one channel that all of Cellar uses; the payload is the topic. */
 const channel = 'cellar';

@@ -1,7 +1,8 @@
 import pg from 'pg';
+import { backoffMs } from '#lib/backoff.ts';
+import { pause } from '#lib/pause.ts';
 import { aborted, Code, exhausted, Fault, unavailable } from '../fault.ts';
 import type { Log } from '../log.ts';
-import { backoffMs, pause } from './backoff.ts';
 import type { Changes, Database, Row, SqlValue, Transaction, TransactionOptions } from './database.ts';
 import { isConflict, isConnectionFault, postgresFault } from './postgres-faults.ts';
 import { createListener, type Listener } from './postgres-listener.ts';

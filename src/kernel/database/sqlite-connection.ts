@@ -1,8 +1,8 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { Lru } from '#lib/lru.ts';
 import type { Changes, SqlValue, SyncSql } from './database.ts';
 import { isRead, sqlitePlaceholders } from './dialect.ts';
-import { Lru } from './lru.ts';
 import { breaksConnection, sqliteFault } from './sqlite-faults.ts';
 
 export interface ConnectionOptions {

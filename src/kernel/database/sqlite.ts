@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { backoffMs } from '#lib/backoff.ts';
+import { pause } from '#lib/pause.ts';
 import { aborted, Code, exhausted, Fault, unavailable } from '../fault.ts';
 import type { Log } from '../log.ts';
-import { backoffMs, pause } from './backoff.ts';
 import type { Changes, Database, Row, SqlValue, SyncSql, Transaction, TransactionOptions } from './database.ts';
 import { isRead } from './dialect.ts';
 import { Connection } from './sqlite-connection.ts';

@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs } from '#lib/backoff.ts';
+import { rest } from '#lib/rest.ts';
 import { Fault, unavailable } from '../fault.ts';
 
 export interface FollowOptions {
@@ -12,23 +13,22 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
 }
 
-const delayMsMin = 50;
-const delayMsMax = 1000;
+const backoff = { firstMs: 50, maxMs: 1000 };
 
 /** Watches a version through restarts of whoever keeps it. Never rejects; resolves when the signal aborts. */
 export async function follow({ watch, onVersion, onLost, signal }: FollowOptions): Promise<void> {
-  let delayMs = delayMsMin;
+  let failures = 0;
   while (!signal.aborted) {
     try {
       for await (const version of watch(signal)) {
         await onVersion(version);
-        delayMs = delayMsMin;
+        failures = 0;
       }
       if (!signal.aborted) onLost(unavailable('The watch ended'));
     } catch (error) {
       if (!signal.aborted) onLost(Fault.from(error));
     }
-    await sleep(delayMs, undefined, { signal, ref: false }).catch(() => undefined); // Rejects only when following ends.
-    delayMs = Math.min(delayMs * 2, delayMsMax);
+    failures += 1;
+    await rest(backoffMs(backoff, failures), signal, { isRef: false });
   }
 }

@@ -1,4 +1,4 @@
-import { Lru } from '../database/lru.ts';
+import { Lru } from '#lib/lru.ts';
 import type { Fault } from '../fault.ts';
 import { follow } from './follow.ts';
 

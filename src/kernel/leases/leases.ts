@@ -1,5 +1,5 @@
-import { rest } from '../database/backoff.ts';
-import { createBell } from '../database/bell.ts';
+import { createBell } from '#lib/bell.ts';
+import { rest } from '#lib/rest.ts';
 import { aborted, Fault } from '../fault.ts';
 import type { Log } from '../log.ts';
 

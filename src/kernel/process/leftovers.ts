@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { setTimeout } from 'node:timers/promises';
+import { pause } from '#lib/pause.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { Log } from '../log.ts';
 
@@ -26,7 +26,7 @@ export async function killLeftovers(path: string, log: Log): Promise<void> {
       if (!isSystemError(error, 'ESRCH')) throw error;
     }
     // Its sockets and databases are free when it has gone, which is a matter of moments.
-    for (let tries = 0; tries < 200 && processStart(pid) === start; tries++) await setTimeout(10);
+    for (let tries = 0; tries < 200 && processStart(pid) === start; tries++) await pause(10);
   }
   rmSync(path, { force: true });
 }

@@ -1,5 +1,6 @@
-import { type Backoff, backoffMs, rest } from '../database/backoff.ts';
-import { createBell } from '../database/bell.ts';
+import { type Backoff, backoffMs } from '#lib/backoff.ts';
+import { createBell } from '#lib/bell.ts';
+import { rest } from '#lib/rest.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { migrate } from '../database/migrations.ts';
 import { aborted, Fault } from '../fault.ts';

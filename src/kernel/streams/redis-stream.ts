@@ -1,4 +1,5 @@
-import { backoffMs, rest } from '../database/backoff.ts';
+import { backoffMs } from '#lib/backoff.ts';
+import { rest } from '#lib/rest.ts';
 import type { RedisConnection } from '../database/redis.ts';
 import { Fault, unavailable } from '../fault.ts';
 import type { Log } from '../log.ts';

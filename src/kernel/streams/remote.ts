@@ -1,8 +1,9 @@
 import type { EventBatch } from '#gen/cellar/kernel/v1/streams_pb.ts';
 import { type Event, Streams } from '#gen/cellar/kernel/v1/streams_pb.ts';
+import { type Backoff, backoffMs } from '#lib/backoff.ts';
+import { rest } from '#lib/rest.ts';
 import type { Client } from '../calls/client.ts';
 import { type Binding, implement } from '../calls/dispatcher.ts';
-import { type Backoff, backoffMs, rest } from '../database/backoff.ts';
 import { Code, Fault, notFound, unavailable } from '../fault.ts';
 import type { StreamEvent, StreamSource, SubscribeOptions } from './streams.ts';
 

@@ -1,4 +1,4 @@
-import { createBell } from '../database/bell.ts';
+import { createBell } from '#lib/bell.ts';
 import { type Database, join, type Row, type Session, type Transaction } from '../database/database.ts';
 import { type Migration, migrate } from '../database/migrations.ts';
 import { Fault, invalidArgument } from '../fault.ts';

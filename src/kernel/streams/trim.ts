@@ -1,4 +1,4 @@
-import { rest } from '../database/backoff.ts';
+import { rest } from '#lib/rest.ts';
 import type { Log } from '../log.ts';
 import type { Stream, TrimOptions } from './streams.ts';
 

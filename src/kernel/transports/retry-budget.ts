@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '#lib/pause.ts';
 import type { RetryOptions } from '../calls/client.ts';
 import { Fault } from '../fault.ts';
 
@@ -49,7 +49,7 @@ export function createRetry(budget: RetryBudget = new RetryBudget()): RetryOptio
     mayRetry: () => budget.take(),
     wait: async (ms, signal) => {
       try {
-        await sleep(ms, undefined, signal ? { signal } : {});
+        await pause(ms, signal);
       } catch (error) {
         throw Fault.from(signal?.aborted ? signal.reason : error);
       }

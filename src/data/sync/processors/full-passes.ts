@@ -1,8 +1,9 @@
-import { backoffMs, rest } from '#kernel/database/backoff.ts';
-import { createBell } from '#kernel/database/bell.ts';
 import { Fault } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
+import { backoffMs } from '#lib/backoff.ts';
+import { createBell } from '#lib/bell.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
+import { rest } from '#lib/rest.ts';
 import type { Keeper, PassOptions } from '../logic/keeper.ts';
 import type { PassProgress } from '../logic/pass-progress.ts';
 

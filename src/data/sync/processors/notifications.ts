@@ -1,6 +1,7 @@
-import { backoffMs, rest } from '#kernel/database/backoff.ts';
-import { createBell } from '#kernel/database/bell.ts';
 import type { Log } from '#kernel/log.ts';
+import { backoffMs } from '#lib/backoff.ts';
+import { createBell } from '#lib/bell.ts';
+import { rest } from '#lib/rest.ts';
 import type { Keeper } from '../logic/keeper.ts';
 
 export interface NotificationsOptions {

@@ -1,9 +1,10 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { type ObjectChange, ObjectChange_Kind, ObjectChangeSchema } from '#gen/cellar/data/v1/objects_pb.ts';
-import { backoffMs, rest } from '#kernel/database/backoff.ts';
 import { Code, Fault } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import type { StreamEvent, StreamSource } from '#kernel/streams/streams.ts';
+import { backoffMs } from '#lib/backoff.ts';
+import { rest } from '#lib/rest.ts';
 import type { Hints } from '../logic/hints.ts';
 import type { EtagHint } from '../logic/index-messages.ts';
 import type { Keeper } from '../logic/keeper.ts';

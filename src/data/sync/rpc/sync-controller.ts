@@ -3,7 +3,7 @@ import type { Index } from '#gen/cellar/data/v1/index_pb.ts';
 import { type Sync, SyncStatus_State } from '#gen/cellar/data/v1/sync_pb.ts';
 import type { Client } from '#kernel/calls/client.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
-import { rest } from '#kernel/database/backoff.ts';
+import { rest } from '#lib/rest.ts';
 import type { Keeper } from '../logic/keeper.ts';
 import { newProgress, type PassProgress } from '../logic/pass-progress.ts';
 import type { FullPasses } from '../processors/full-passes.ts';

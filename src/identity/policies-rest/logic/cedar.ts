@@ -1,7 +1,7 @@
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
 import type { Policy } from '#gen/cellar/identity/v1/policies_pb.ts';
-import { Lru } from '#kernel/database/lru.ts';
 import { type Fault, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
+import { Lru } from '#lib/lru.ts';
 import type { PolicySet, Verdict } from './policy-set.ts';
 import type { Question } from './question.ts';
 

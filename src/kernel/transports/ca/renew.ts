@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { rest } from '#lib/rest.ts';
 import type { Log } from '../../log.ts';
 import { expiryMs } from './ca.ts';
 import type { TlsIdentity, TlsMaterial } from './tls.ts';
@@ -29,6 +29,6 @@ export async function keepRenewed(identity: TlsIdentity, options: RenewOptions):
         error,
       });
     }
-    await sleep(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+    await rest(everyMs, signal, { isRef: false });
   }
 }

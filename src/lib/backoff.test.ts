@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoffMs, pause, rest } from './backoff.ts';
+import { backoffMs } from './backoff.ts';
 
 test('backoff doubles, is capped, and half of it is random', () => {
   const backoff = { firstMs: 100, maxMs: 1000 };
@@ -13,14 +13,4 @@ test('backoff doubles, is capped, and half of it is random', () => {
     [500, 1000],
     [500, 1000],
   ]);
-});
-
-test('waits end with their signal', async () => {
-  const controller = new AbortController();
-  const paused = pause(60_000, controller.signal);
-  const resting = rest(60_000, controller.signal);
-  controller.abort();
-  await assert.rejects(paused, { name: 'AbortError' });
-  await resting;
-  await rest(60_000, controller.signal);
 });
