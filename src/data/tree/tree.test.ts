@@ -116,7 +116,7 @@ describe('tree', () => {
     await assert.rejects(data.tree.list({ path: 'docs/file' }), { reason: 'not_a_folder' });
     await assert.rejects(data.tree.makeFolder({ path: 'docs/file' }), { code: 'already_exists' });
     await assert.rejects(data.tree.makeFolder({ path: 'docs/file/below' }), { code: 'already_exists' });
-    await assert.rejects(data.tree.list({ path: 'docs', pageToken: 'abc' }), { reason: 'invalid_page_token' });
+    await assert.rejects(data.tree.list({ path: 'docs', pageToken: 'abc' }), { reason: 'page_token_invalid' });
   });
 
   test('folders are made, moved with their ids, copied and deleted', async (t) => {

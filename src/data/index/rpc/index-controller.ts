@@ -1,8 +1,9 @@
 import { type Index, type ListNodesRequest, ListNodesRequest_Order } from '#gen/cellar/data/v1/index_pb.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
 import { failedPrecondition, notFound } from '#kernel/fault.ts';
+import { cutPage, decodePlace } from '#kernel/paging.ts';
 import type { ApplyChanges } from '../logic/apply-changes.ts';
-import { decodePageToken, encodePageToken, type Listing } from '../logic/page-token.ts';
+import { isListPlace, type Listing, listingName } from '../logic/listing.ts';
 import type { SourcePosition } from '../logic/source-position.ts';
 import { placeOf } from '../store/sql.ts';
 import type { ListOrder, StoredNode, TreeStore } from '../store/store.ts';
@@ -58,16 +59,13 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
     async listNodes(request, call) {
       await sourcePosition.reach(Number(request.minSourcePosition), call.signal);
       const listing = readListing(request);
-      const after = request.pageToken === '' ? undefined : decodePageToken(request.pageToken, listing);
+      const list = listingName(listing);
+      const after = decodePlace(list, request.pageToken, isListPlace);
       const limit = request.pageSize || pageSizeDefault;
       const folder = await findFolder(request.path);
       const nodes = await store.list(folder, { ...listing, after, limit: limit + 1 });
-      const page = nodes.slice(0, limit);
-      const last = page.at(-1);
-      return {
-        nodes: page.map((node) => nodeMessage(node, naming)),
-        nextPageToken: last && nodes.length > limit ? encodePageToken(listing, placeOf(last, listing.order)) : '',
-      };
+      const [page, nextPageToken] = cutPage(list, nodes, limit, (node) => placeOf(node, listing.order));
+      return { nodes: page.map((node) => nodeMessage(node, naming)), nextPageToken };
     },
     async *walkNodes({ path }) {
       for await (const nodes of store.walk(await findFolder(path)))
