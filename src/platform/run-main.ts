@@ -1,14 +1,11 @@
 import { hostname } from 'node:os';
 import { openDatabase } from '#kernel/database/open.ts';
-import { Code, Fault } from '#kernel/fault.ts';
-import { openLiveConfig } from '#kernel/live-config/live-config.ts';
-import { createLog, type Log, type LogLevel } from '#kernel/log.ts';
+import type { Log } from '#kernel/log.ts';
 import { addProcessMetrics, ProcessMetrics } from '#kernel/metrics.ts';
 import { sampleCpu } from '#kernel/process/cpu.ts';
 import { watchHealth } from '#kernel/process/health.ts';
 import { killLeftovers, rememberProcesses } from '#kernel/process/leftovers.ts';
 import { type HomeLock, lockHome } from '#kernel/process/lock.ts';
-import { LogFile } from '#kernel/process/log-file.ts';
 import { homePaths } from '#kernel/process/paths.ts';
 import { shareRegistry } from '#kernel/process/shared-registry.ts';
 import { spawnFork } from '#kernel/process/spawn-fork.ts';
@@ -18,18 +15,21 @@ import { type Registration, Registry, ServiceState } from '#kernel/services/regi
 import { instanceName, type ServiceDefinition, type ServiceInstance } from '#kernel/services/service.ts';
 import type { LiveSettings } from '#kernel/settings/live-settings.ts';
 import { type Given, settingValue } from '#kernel/settings/resolve.ts';
-import { pause } from '#lib/pause.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { type Catalogue, loadDefinitions } from './catalogue.ts';
 import { type DataInstances, planInstances } from './data-instances.ts';
+import { followStored } from './follow-stored.ts';
 import { sectionsFor } from './fork-settings.ts';
 import { Instances } from './instances.ts';
 import { limitsOf } from './limits.ts';
 import { loadSettings } from './load-settings.ts';
 import { machineEdgeOf } from './machine-edge.ts';
+import { matchesAny } from './matches-any.ts';
+import { openMainLog } from './open-main-log.ts';
 import type { Platform } from './platform.ts';
 import { servicesService } from './services-service/main.ts';
 import { settingsService } from './settings-service/main.ts';
+import type { Undo } from './undo.ts';
 
 export interface MainOptions {
   readonly home: string;
@@ -56,9 +56,6 @@ export interface MainProcess {
   /** Stops everything in order; a second call while it runs kills what is left. */
   stop(): Promise<void>;
 }
-
-/** Steps that undo what was begun, the last first. */
-type Undo = (() => unknown)[];
 
 /**
  * Starts the platform and resolves when every service is ready or known not to be: a datasource that fails does not hold the others up.
@@ -88,7 +85,7 @@ async function start(options: MainOptions, lock: HomeLock, undo: Undo, cleanUp: 
   const { live, unknownVariables } = await loadSettings({ ...options, definitions: services });
   const setting = (key: string): unknown => settingValue(live.settings, key);
   const limits = () => limitsOf(live.settings);
-  const { log, writeLine } = openLog(options, live, undo);
+  const { log, writeLine } = openMainLog({ home, settings: live, onLine: options.onLine, undo });
   if (unknownVariables.length > 0) log.warn('environment variables name no setting', { names: unknownVariables });
   await killLeftovers(paths.forks, log);
   await followStored(home, live, { signal, patienceMs: limits().startMs, log, undo });
@@ -209,62 +206,6 @@ async function start(options: MainOptions, lock: HomeLock, undo: Undo, cleanUp: 
   };
 }
 
-/** The log file, and what ends the process when nothing else catches it. */
-function openLog({ home, onLine }: MainOptions, live: LiveSettings, undo: Undo): { log: Log; writeLine: (line: string) => void } {
-  const setting = (key: string): unknown => settingValue(live.settings, key);
-  const { log: path } = homePaths(home);
-  const file = new LogFile({
-    path,
-    sizeMaxBytes: Number(setting('log.fileSizeMaxMib')) * 1_048_576,
-    filesMax: Number(setting('log.filesMax')),
-    onProblem: (error) => process.stderr.write(`Cannot write the log ${path}: ${String(error)}\n`),
-  });
-  const writeLine = (line: string): void => {
-    file.write(line);
-    onLine?.(line);
-  };
-  const log = createLog({ level: () => setting('log.level') as LogLevel, write: writeLine }).with({ service: 'main' });
-  const onCrash = (error: unknown): void => {
-    log.error('the main process failed unexpectedly', { error });
-    process.stderr.write(`Cellar failed unexpectedly: ${String(error)}\n`);
-    process.exit(1);
-  };
-  process.on('uncaughtException', onCrash);
-  undo.push(() => {
-    process.off('uncaughtException', onCrash);
-    file.close();
-  });
-  return { log, writeLine };
-}
-
-interface FollowOptions {
-  readonly signal: AbortSignal;
-  /** How long to wait for the database: after a power cut machines come up in any order. */
-  readonly patienceMs: number;
-  readonly log: Log;
-  readonly undo: Undo;
-}
-
-/** Adds the stored settings and follows their changes. */
-async function followStored(home: string, live: LiveSettings, { signal, patienceMs, log, undo }: FollowOptions): Promise<void> {
-  const name = 'cellar.grpc.settings';
-  const database = openDatabase({ url: databaseUrl(home, live.settings, name), name, log });
-  undo.push(() => database.close());
-  const stopping = new AbortController();
-  const endMs = Date.now() + patienceMs;
-  while (true) {
-    try {
-      await live.follow(await openLiveConfig({ database }), stopping.signal, log);
-      undo.push(() => stopping.abort());
-      return;
-    } catch (error) {
-      if (!(error instanceof Fault) || error.code !== Code.Unavailable || Date.now() > endMs) throw error;
-      log.warn('waiting for the database of the settings', { reason: error.message });
-      await pause(1000, signal);
-    }
-  }
-}
-
 interface JoinOptions {
   readonly machine: string;
   readonly registry: Registry;
@@ -285,14 +226,6 @@ async function joinMachines(home: string, live: LiveSettings, { undo, ...options
 /** A registration with the address other machines use; without one it cannot be reached from there. */
 function asSeenByMachines(registration: Registration, remote: ProcessSurroundings['remote']): Registration {
   return { ...registration, address: remote?.rpc ?? registration.address, http: registration.http && remote?.http };
-}
-
-/** True when the list names the service: as it is, by its beginning (`cellar.grpc.data.*`), without its instance, or by being empty. */
-export function matchesAny(patterns: readonly string[], service: string): boolean {
-  if (patterns.length === 0) return true;
-  return patterns.some((pattern) =>
-    pattern.endsWith('*') ? service.startsWith(pattern.slice(0, -1)) : service === pattern || service.startsWith(`${pattern}.`),
-  );
 }
 
 function withoutInstance(definition: ServiceDefinition): ServiceInstance {

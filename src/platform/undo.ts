@@ -1,0 +1,2 @@
+/** Steps that undo what was begun, the last first. */
+export type Undo = (() => unknown)[];
