@@ -112,12 +112,12 @@ export class FolderPass {
     const { root, progress, isDryRun } = this.#options;
     // Moves are no deletions any more.
     const left = this.#gone.length < deletesMax ? this.#gone.reduce((sum, { nodes }) => sum + nodes, 0) : this.#goneNodes;
-    if (!isDryRun && left > 0 && !(await this.#mayDelete(left))) {
-      progress.deleted = 0;
-      throw deletesUnconfirmed(root.path, left, this.#total ?? 0);
+    if (isDryRun) {
+      progress.deleted += left;
+      return;
     }
-    progress.deleted = left;
-    if (!isDryRun) await this.#delete();
+    if (left > 0 && !(await this.#mayDelete(left))) throw deletesUnconfirmed(root.path, left, this.#total ?? 0);
+    await this.#delete();
   }
 
   async #delete(): Promise<void> {
@@ -127,13 +127,16 @@ export class FolderPass {
   }
 
   async #deleteBatch(gone: readonly Gone[]): Promise<void> {
-    const { root, known, watches } = this.#options;
+    const { root, known, watches, progress } = this.#options;
     await known.exclusively(async () => {
       // Only what is still gone; something may have been put there since the folder was read.
       const still = gone.filter(({ entry }) => look(root.path, entry.path) === 'nothing');
       root.assertSame();
       await known.tell(still.map(({ entry, nodes }): PlannedChange => ({ kind: 'delete', path: entry.path, nodes })));
-      for (const { entry } of still) watches.remove(entry.path);
+      for (const { entry, nodes } of still) {
+        watches.remove(entry.path);
+        progress.deleted += nodes;
+      }
     });
   }
 
