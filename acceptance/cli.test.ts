@@ -272,11 +272,10 @@ test('a stop while copying leaves no half file', async () => {
   const big = Buffer.alloc(64 * 1024 * 1024);
   writeFileSync(join(product.folder('media'), 'big.bin'), big);
   await waitUntil(async () => (await product.cli('stat', 'media/big.bin')).exitCode === 0, 15_000);
-  const result = await product.cliWith({ timeoutMs: 700 }, 'cp', 'cellar:media/big.bin', 'big.bin');
-  const left = readdirSync(product.tmp).filter((name) => name === 'big.bin');
-  // On a fast machine it may have been done in time; then it is whole.
-  if (result.exitCode === 0) assert.equal(statSync(join(product.tmp, 'big.bin')).size, big.length);
-  else assert.deepEqual(left, []);
+  await product.cliWith({ timeoutMs: 700 }, 'cp', 'cellar:media/big.bin', 'big.bin');
+  // On a fast machine it may have been done before the stop; then it is whole.
+  const file = statSync(join(product.tmp, 'big.bin'), { throwIfNoEntry: false });
+  assert.ok(file === undefined || file.size === big.length, `${file?.size} of ${big.length} bytes are left`);
 });
 
 test('started in the background, asked, and stopped', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
@@ -10,6 +10,7 @@ import { test } from 'node:test';
 import { Fault } from '#kernel/fault.ts';
 import { silentLog } from '#kernel/log.ts';
 import { temporaryFolder } from '#kernel/testing/engines.ts';
+import { ensureCa, issueCertificate } from '#kernel/transports/ca/ca.ts';
 import { type ListenOptions, listen } from './listen.ts';
 
 const options: ListenOptions = {
@@ -34,30 +35,14 @@ async function faultOf(promise: Promise<unknown>): Promise<Fault> {
   return error;
 }
 
-/** A key and a certificate of its own, as PEM files. */
-function makeCertificate(folder: string): { readonly tlsKey: string; readonly tlsCert: string } {
+/** A key and a certificate, as PEM files. */
+async function makeCertificate(folder: string): Promise<{ readonly tlsKey: string; readonly tlsCert: string }> {
   const [tlsKey, tlsCert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-keyout',
-      tlsKey,
-      '-out',
-      tlsCert,
-      '-days',
-      '1',
-      '-subj',
-      '/CN=localhost',
-    ],
-    { stdio: 'ignore' },
-  );
+  const { key, cert } = await issueCertificate(await ensureCa(join(folder, 'ca')), {
+    name: 'test',
+    hosts: ['localhost', '127.0.0.1'],
+  });
+  await Promise.all([writeFile(tlsKey, key), writeFile(tlsCert, cert)]);
   return { tlsKey, tlsCert };
 }
 
@@ -84,7 +69,7 @@ test('whoever announces a body, is answered and never sends it does not keep the
 
 test('with a certificate HTTP/2 and HTTP/1.1 are spoken over TLS', async () => {
   using folder = temporaryFolder();
-  const { tlsKey, tlsCert } = makeCertificate(folder.path);
+  const { tlsKey, tlsCert } = await makeCertificate(folder.path);
   const listening = await listen({ ...options, tlsKey, tlsCert });
   assert.match(listening.url, /^https:/);
   const session = connectHttp2(listening.url, { rejectUnauthorized: false });
@@ -112,7 +97,7 @@ test('with a certificate HTTP/2 and HTTP/1.1 are spoken over TLS', async () => {
 
 test('HTTP/2 connections without a request, and uploads that were refused and go on, end', async (t) => {
   using folder = temporaryFolder();
-  const listening = await listen({ ...options, ...makeCertificate(folder.path), restTimeoutMs: 50, keepAliveMs: 50 });
+  const listening = await listen({ ...options, ...(await makeCertificate(folder.path)), restTimeoutMs: 50, keepAliveMs: 50 });
   t.after(() => listening.close(now()));
   const session = connectHttp2(listening.url, { rejectUnauthorized: false });
   const stream = session.request({ ':path': '/', ':method': 'PUT' });
