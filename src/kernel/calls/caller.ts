@@ -25,6 +25,17 @@ export function serviceCaller(name: string): Caller {
   return Object.freeze({ id: name, name, roles: [Role.SERVICE], scopes: ['*'], via: '' });
 }
 
+const passedOn = new WeakMap<Caller, Caller>();
+
+/** The caller as the service `via` passes it on; the same object for the same service as a rule, so that others can keep beside it what they know of it. */
+export function callerVia(caller: Caller, via: string): Caller {
+  const known = passedOn.get(caller);
+  if (known?.via === via) return known;
+  const passed = Object.freeze({ ...caller, via });
+  passedOn.set(caller, passed);
+  return passed;
+}
+
 /**
  * Checks the method's call option against a caller: roles first, then the scopes of the credential.
  * Errors: `unauthenticated` for anybody, `permission_denied` for a known caller.

@@ -10,7 +10,7 @@ import {
 } from '@bufbuild/protobuf';
 import { Code, Fault } from '../fault.ts';
 import type { Call } from './call.ts';
-import { anybody, type Caller } from './caller.ts';
+import { anybody, type Caller, callerVia } from './caller.ts';
 import type { Channel, Outgoing } from './channel.ts';
 import { type Method, readContract } from './contract.ts';
 import { Trace } from './trace.ts';
@@ -145,7 +145,7 @@ function outgoingOf(method: Method, options: ClientOptions, callOptions: CallOpt
   const left = call && call.deadlineMs !== Number.POSITIVE_INFINITY ? call.timeLeftMs : undefined;
   const caller = callOptions?.caller ?? call?.caller ?? options.caller ?? anybody;
   return {
-    caller: options.via && caller.via !== options.via && caller !== options.caller ? { ...caller, via: options.via } : caller,
+    caller: options.via && caller.via !== options.via && caller !== options.caller ? callerVia(caller, options.via) : caller,
     timeoutMs: own === undefined ? left : left === undefined ? own : Math.min(own, left),
     signal: callOptions?.signal ?? call?.signal,
     trace: callOptions?.trace ?? (call ? call.trace.child() : new Trace()),

@@ -3,6 +3,7 @@ import { Code, Fault } from '../fault.ts';
 import { deadlineFault, type Incoming } from './call.ts';
 import type { Channel, Outgoing } from './channel.ts';
 import type { Method } from './contract.ts';
+import { deadlines } from './deadlines.ts';
 import type { Bound } from './dispatcher.ts';
 import type { Endpoint } from './endpoint.ts';
 import { untilAborted } from './until-aborted.ts';
@@ -17,7 +18,8 @@ export function createDirectChannel(endpoint: Endpoint): Channel {
     unary: async (method, request, outgoing) => {
       if (outgoing.signal?.aborted) throw Fault.from(outgoing.signal.reason);
       const answer = endpoint.require(outgoing.service, method.name).unary(request, outgoing);
-      return outgoing.timeoutMs === undefined && !outgoing.signal ? answer : await withinDeadline(answer, method, outgoing);
+      if (!(answer instanceof Promise) || (outgoing.timeoutMs === undefined && !outgoing.signal)) return answer;
+      return await withinDeadline(answer, method, outgoing);
     },
     stream: (method, requests, outgoing) =>
       interruptible(endpoint.require(outgoing.service, method.name), requests, method, outgoing),
@@ -28,24 +30,21 @@ export function createDirectChannel(endpoint: Endpoint): Channel {
 /** The caller gets its answer by the deadline even when the handler ignores its signal. */
 function withinDeadline(answer: Promise<Message>, method: Method, { timeoutMs, signal }: Outgoing): Promise<Message> {
   return new Promise((resolve, reject) => {
-    const end = (): void => {
-      if (timer) clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-    };
     const abort = (): void => {
       end();
       reject(Fault.from(signal?.reason));
     };
-    const timer =
+    const deadline =
       timeoutMs === undefined
         ? undefined
-        : setTimeout(
-            () => {
-              end();
-              reject(deadlineFault(method.name));
-            },
-            Math.min(timeoutMs, timerMsMax),
-          );
+        : deadlines.add(timeoutMs, () => {
+            end();
+            reject(deadlineFault(method.name));
+          });
+    const end = (): void => {
+      if (deadline) deadlines.delete(deadline);
+      signal?.removeEventListener('abort', abort);
+    };
     if (signal?.aborted) abort();
     else signal?.addEventListener('abort', abort, { once: true });
     answer.then(

@@ -81,7 +81,8 @@ export interface DispatcherOptions {
 /** A method bound to the code that serves it, behind every check the kernel makes. */
 export interface Bound {
   readonly method: Method;
-  unary(request: Message, incoming: Incoming): Promise<Message>;
+  /** The answer itself when the handler gave it at once: then nothing has to wait. Errors are thrown then, too. */
+  unary(request: Message, incoming: Incoming): Message | Promise<Message>;
   stream(requests: Message | AsyncIterable<Message>, incoming: Incoming): AsyncIterable<Message>;
 }
 
@@ -143,25 +144,46 @@ export class Dispatcher {
     };
   }
 
-  async #unary(method: Method, handler: AnyHandler, request: Message, incoming: Incoming): Promise<Message> {
+  #unary(method: Method, handler: AnyHandler, request: Message, incoming: Incoming): Message | Promise<Message> {
     const startMs = performance.now();
     const call = new Call(method, incoming, startMs);
     this.#inFlight++;
-    let fault: Fault | undefined;
     try {
       this.#admit(method, call, startMs);
       assertValid(method, request);
-      if (this.#answers && call.idempotencyKey && method.isWrite && !method.hasSecretAnswer) {
-        return await this.#answers.once(call, request, async () => answerMessage(method, await handler(request, call)));
-      }
-      const answer = handler(request, call);
-      return answerMessage(method, isPromise(answer) ? await answer : answer);
+      const isKept = this.#answers && call.idempotencyKey && method.isWrite && !method.hasSecretAnswer;
+      const answer = isKept
+        ? this.#answers.once(call, request, async () => answerMessage(method, await handler(request, call)))
+        : handler(request, call);
+      if (isPromise(answer)) return this.#later(method, call, request, answer, startMs);
+      const message = answerMessage(method, answer);
+      this.#finishUnary(call, request, undefined, startMs);
+      return message;
     } catch (error) {
-      fault = this.#toFault(error, call);
-      throw fault;
-    } finally {
-      this.#finish({ service: this.service, method, call, fault, durationMs: performance.now() - startMs, request });
+      throw this.#failUnary(call, request, error, startMs);
     }
+  }
+
+  async #later(method: Method, call: Call, request: Message, answer: Promise<unknown>, startMs: number): Promise<Message> {
+    let message: Message;
+    try {
+      message = answerMessage(method, await answer);
+    } catch (error) {
+      throw this.#failUnary(call, request, error, startMs);
+    }
+    this.#finishUnary(call, request, undefined, startMs);
+    return message;
+  }
+
+  #failUnary(call: Call, request: Message, error: unknown, startMs: number): Fault {
+    const fault = this.#toFault(error, call);
+    this.#finishUnary(call, request, fault, startMs);
+    return fault;
+  }
+
+  #finishUnary(call: Call, request: Message, fault: Fault | undefined, startMs: number): void {
+    const { method } = call;
+    this.#finish({ service: this.service, method, call, fault, durationMs: performance.now() - startMs, request });
   }
 
   async *#stream(

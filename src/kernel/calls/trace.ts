@@ -61,15 +61,16 @@ export class Trace {
   }
 }
 
-// One system call fills many ids: a small pool, used up front to back.
-let pool = Buffer.alloc(0);
+// One system call, and one conversion, for many ids: a small pool, used up front to back.
+let pool = '';
 let used = 0;
 
 function randomHex(bytes: number): string {
-  if (used + bytes > pool.length) {
-    pool = randomBytes(4096);
+  const digits = bytes * 2;
+  if (used + digits > pool.length) {
+    pool = randomBytes(4096).toString('hex');
     used = 0;
   }
-  used += bytes;
-  return pool.toString('hex', used - bytes, used);
+  used += digits;
+  return pool.slice(used - digits, used);
 }

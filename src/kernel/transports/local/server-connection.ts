@@ -192,8 +192,13 @@ export class ServerConnection {
 
   #unary(id: number, call: ServerCall, bound: Bound, body: Uint8Array): void {
     const request = decodeMessage(bound.method.input, body);
+    const answer = bound.unary(request, call);
+    if (!(answer instanceof Promise)) {
+      this.#answer(id, call, bound.method, answer);
+      return;
+    }
     this.#running++;
-    bound.unary(request, call).then(
+    answer.then(
       (answer) => {
         this.#running--;
         try {
