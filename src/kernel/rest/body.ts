@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { deadlines } from '../calls/deadlines.ts';
 import { Code, exhausted, Fault, invalidArgument } from '../fault.ts';
 import { jsonMistake } from './json-position.ts';
 import { HttpFault } from './problem.ts';
@@ -100,16 +101,16 @@ function readText(request: IncomingMessage, sizeBytesMax: number): Promise<strin
     let isSettled = false;
     // Listeners are left where they are: they go with the request, and taking them off costs more than all they do.
     const fail = (fault: Fault): void => {
-      clearTimeout(timer);
+      deadlines.delete(deadline);
       isSettled = true;
       reject(fault);
     };
-    const timer = setTimeout(() => {
+    const deadline = deadlines.add(jsonTimeMsMax, () => {
       const fault = new Fault(Code.DeadlineExceeded, `The body was not here after ${jsonTimeMsMax} ms`, {
         reason: 'body_too_slow',
       });
       fail(new HttpFault(408, fault, { connection: 'close' }));
-    }, jsonTimeMsMax);
+    });
     request.on('data', (chunk: Buffer) => {
       if (isSettled) return;
       sizeBytes += chunk.length;
@@ -120,7 +121,7 @@ function readText(request: IncomingMessage, sizeBytesMax: number): Promise<strin
     });
     request.on('end', () => {
       if (isSettled) return;
-      clearTimeout(timer);
+      deadlines.delete(deadline);
       isSettled = true;
       const [only] = chunks;
       const bytes = chunks.length === 1 && only ? only : Buffer.concat(chunks, sizeBytes);

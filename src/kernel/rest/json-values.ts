@@ -76,12 +76,26 @@ function readTimestamp(value: unknown): Timestamp | typeof unread {
   return create(TimestampSchema, { seconds: BigInt(seconds), nanos: (timeMs - seconds * 1000) * 1_000_000 });
 }
 
+// Times of one answer are mostly of one day, and putting a date in words is what costs.
+let shownDay = 0;
+let shownDate = '1970-01-01';
+
+function twoDigits(value: number): string {
+  return value < 10 ? `0${Math.floor(value)}` : String(Math.floor(value));
+}
+
 function writeTimestamp(value: unknown): string {
   const { seconds, nanos } = value as Timestamp;
   const whole = Number(seconds);
   if (whole < -62_135_596_800 || whole > 253_402_300_799 || nanos < 0 || nanos > 999_999_999)
     throw new RangeError(`A timestamp of ${seconds} seconds and ${nanos} nanoseconds has no JSON form`);
-  const text = new Date(whole * 1000).toISOString().slice(0, 19);
+  const day = Math.floor(whole / 86_400);
+  if (day !== shownDay) {
+    shownDay = day;
+    shownDate = new Date(day * 86_400_000).toISOString().slice(0, 10);
+  }
+  const second = whole - day * 86_400;
+  const text = `${shownDate}T${twoDigits(second / 3600)}:${twoDigits((second / 60) % 60)}:${twoDigits(second % 60)}`;
   if (nanos === 0) return `"${text}Z"`;
   const digits = String(nanos).padStart(9, '0');
   const short = nanos % 1_000_000 === 0 ? digits.slice(0, 3) : nanos % 1000 === 0 ? digits.slice(0, 6) : digits;

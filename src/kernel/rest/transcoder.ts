@@ -8,7 +8,7 @@ import { type Method, readContract } from '../calls/contract.ts';
 import { Trace } from '../calls/trace.ts';
 import { Code, Fault, invalidArgument, notFound } from '../fault.ts';
 import type { Log } from '../log.ts';
-import { sendProblem, sendText } from './answer.ts';
+import { sendProblem } from './answer.ts';
 import { bodySizeBytes, readJsonBody, readPieces, tooLarge } from './body.ts';
 import { hasPart, sendContent, withPart } from './content-answer.ts';
 import { getField, setField } from './field-text.ts';
@@ -75,7 +75,6 @@ interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly trace: Trace;
-  readonly headers: OutgoingHttpHeaders;
   readonly message: Message;
   readonly callOptions: CallOptions;
 }
@@ -97,6 +96,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     log,
   } = options;
   const router = buildRouter(options);
+  const commonList = Object.entries(common).flat();
 
   return async (request, response) => {
     const startMs = performance.now();
@@ -134,15 +134,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     const body = served.body === 'none' || served.isUpload ? undefined : await readJsonBody(request, sizeBytesMax);
     const message = buildMessage(served, raw, query, body);
     const leaving = leavingSignal(request, response);
-    const headers: OutgoingHttpHeaders = { ...common, traceparent: trace.toString() };
-    const exchange: Exchange = {
-      request,
-      response,
-      trace,
-      headers,
-      message,
-      callOptions: callOptionsOf(request, caller, trace, leaving),
-    };
+    const exchange: Exchange = { request, response, trace, message, callOptions: callOptionsOf(request, caller, trace, leaving) };
     try {
       if (served.method.kind === 'server_streaming') {
         if (served.isDownload) await answerContent(served, exchange);
@@ -159,33 +151,33 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     }
   }
 
-  function answerUnary(served: Served, { request, response, headers }: Exchange, answer: Message): void {
-    if (served.answerHeaders) Object.assign(headers, served.answerHeaders(answer, request));
-    const part = served.responseField ? partOf(served.responseField, answer) : answer;
-    if (served.isDownload) {
-      const { contentType, data } = part as HttpBody;
-      response.writeHead(200, {
-        ...headers,
-        'content-type': contentType || 'application/octet-stream',
-        'content-length': data.length,
-      });
-      response.end(data);
-      return;
-    }
-    headers['content-type'] = 'application/json';
-    headers['cache-control'] = 'no-store';
-    sendText(response, 200, headers, served.write(part));
+  function headersOf(trace: Trace): OutgoingHttpHeaders {
+    return { ...common, traceparent: trace.toString() };
   }
 
-  async function answerStream(
-    served: Served,
-    { request, response, trace, headers, message, callOptions }: Exchange,
-  ): Promise<void> {
+  function answerUnary(served: Served, { request, response, trace }: Exchange, answer: Message): void {
+    const part = served.responseField ? partOf(served.responseField, answer) : answer;
+    // Names and values in turn: the form that Node writes as it is.
+    const headers = [...commonList, 'traceparent', trace.toString()];
+    if (served.answerHeaders) headers.push(...Object.entries(served.answerHeaders(answer, request)).flat());
+    if (served.isDownload) {
+      const { contentType, data } = part as HttpBody;
+      headers.push('content-type', contentType || 'application/octet-stream', 'content-length', String(data.length));
+      response.writeHead(200, headers).end(data);
+      return;
+    }
+    const text = served.write(part);
+    const length = String(Buffer.byteLength(text));
+    headers.push('content-type', 'application/json', 'cache-control', 'no-store', 'content-length', length);
+    response.writeHead(200, headers).end(text);
+  }
+
+  async function answerStream(served: Served, { request, response, trace, message, callOptions }: Exchange): Promise<void> {
     const answers = served.call(message, callOptions) as AsyncIterable<Message>;
     const { responseField } = served;
     const idOf = positionOf(responseField?.message.field ?? served.method.output.field);
     await sendStream(request, response, responseField ? parts(responseField, answers) : answers, {
-      headers,
+      headers: headersOf(trace),
       trace,
       keepAliveMs,
       write: served.write,
@@ -193,8 +185,8 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     });
   }
 
-  async function answerContent(served: Served, { request, response, headers, message, callOptions }: Exchange): Promise<void> {
-    await sendContent(request, response, served.canRange, headers, (part) => {
+  async function answerContent(served: Served, { request, response, trace, message, callOptions }: Exchange): Promise<void> {
+    await sendContent(request, response, served.canRange, headersOf(trace), (part) => {
       const answers = served.call(withPart(message, part), callOptions) as AsyncIterable<Message>;
       return (served.responseField ? parts(served.responseField, answers) : answers) as AsyncIterable<HttpBody>;
     });
