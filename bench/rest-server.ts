@@ -1,15 +1,16 @@
 /**
  * One server of the REST benchmark: `node rest-server.ts fastify | same | forked | service PATH`. Prints `{"port", "token"}` when
- * it listens.
+ * it listens, and `{"gateway", "service"}`, the processor time each process has used so far in microseconds, for each line it reads.
  *
  * `same` is the whole gateway with identity, a signed-in user and policies, and the service in its process; `forked` has the
  * service in a process of its own. `fastify` checks and answers the same bodies by JSON Schema and knows no users.
  */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import fastify from 'fastify';
 import { webGateway } from '../src/gateways/web/main.ts';
 import { createServer } from '../src/gateways/web/server.ts';
@@ -33,6 +34,15 @@ import { serveLocal } from '../src/kernel/transports/local/server.ts';
 const name = 'cellar.grpc.bench.sample';
 const [kind = '', path = ''] = process.argv.slice(2);
 const say = (value: unknown): unknown => process.stdout.write(`${JSON.stringify(value)}\n`);
+const cpuUs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+};
+/** Processor time of the service's process, when it has its own. */
+let serviceCpuUs: (() => Promise<number>) | undefined;
+createInterface({ input: process.stdin }).on('line', async () =>
+  say({ gateway: cpuUs(), service: (await serviceCpuUs?.()) ?? 0 }),
+);
 
 if (kind === 'service') {
   const endpoint = new Endpoint();
@@ -79,8 +89,14 @@ async function serveGateway(isForked: boolean): Promise<void> {
 async function startService() {
   const folder = mkdtempSync(join(tmpdir(), 'cellar-bench-'));
   const socket = join(folder, 's.sock');
-  const child = spawn(process.execPath, [import.meta.filename, 'service', socket], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(child.stdout, 'data');
+  const child = spawn(process.execPath, [import.meta.filename, 'service', socket], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = on(createInterface({ input: child.stdout }), 'line');
+  await lines.next();
+  serviceCpuUs = async () => {
+    child.stdin.write('\n');
+    const { value } = (await lines.next()) as { value: [string] };
+    return (JSON.parse(value[0]) as { gateway: number }).gateway;
+  };
   process.once('exit', () => {
     child.kill();
     rmSync(folder, { recursive: true, force: true });

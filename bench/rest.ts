@@ -1,9 +1,10 @@
 /** How fast REST is: the gateway with sign-in and policies, beside bare Fastify that only checks the same bodies. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { on } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { isQuick, median, report } from './report.ts';
 
 const runs = isQuick ? 3 : 7;
@@ -46,14 +47,27 @@ interface Server {
   readonly port: number;
   readonly token: string;
   readonly child: ChildProcess;
+  /** Processor time used so far. Unit: microseconds. */
+  readonly cpuUs: () => Promise<Cpu>;
+}
+
+interface Cpu {
+  readonly gateway: number;
+  readonly service: number;
 }
 
 async function start(kind: Kind): Promise<Server> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'rest-server.ts'), kind], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-  return { kind, child, ...(JSON.parse(line.toString()) as { port: number; token: string }) };
+  const lines = on(createInterface({ input: child.stdout }), 'line');
+  const read = async (): Promise<unknown> => JSON.parse(((await lines.next()) as { value: [string] }).value[0]);
+  const { port, token } = (await read()) as { port: number; token: string };
+  const cpuUs = (): Promise<Cpu> => {
+    child.stdin.write('\n');
+    return read() as Promise<Cpu>;
+  };
+  return { kind, child, port, token, cpuUs };
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'cellar-bench-'));
@@ -80,20 +94,41 @@ function load({ port, token }: Server, { method, path, body: sent }: Asked, ms: 
   return (JSON.parse(stdout) as { perSecond: number }).perSecond;
 }
 
+/** Load with the processor time that each request of it took. */
+async function measure(server: Server, one: Asked): Promise<Measured> {
+  const before = await server.cpuUs();
+  const perSecond = load(server, one, runMs);
+  const requests = (perSecond * runMs) / 1000;
+  const after = await server.cpuUs();
+  return {
+    perSecond,
+    gatewayUs: (after.gateway - before.gateway) / requests,
+    serviceUs: (after.service - before.service) / requests,
+  };
+}
+
+interface Measured {
+  readonly perSecond: number;
+  /** Processor time per request. Unit: microseconds. */
+  readonly gatewayUs: number;
+  readonly serviceUs: number;
+}
+
 const servers = await Promise.all(kinds.map(start));
 try {
   const rows: (string | number)[][] = [];
   const shares: Record<Kind, number[]> = { fastify: [], same: [], forked: [] };
   for (const one of asked) {
-    const measured: Record<Kind, number[]> = { fastify: [], same: [], forked: [] };
+    const measured: Record<Kind, Measured[]> = { fastify: [], same: [], forked: [] };
     for (const server of servers) load(server, one, runMs / 2);
     // In turns: what else the machine does hits all of them.
-    for (let run = 0; run < runs; run++) for (const server of servers) measured[server.kind].push(load(server, one, runMs));
-    const bare = median(measured.fastify);
+    for (let run = 0; run < runs; run++) for (const server of servers) measured[server.kind].push(await measure(server, one));
+    const middle = (kind: Kind, name: keyof Measured): number => median(measured[kind].map((run) => run[name]));
     for (const kind of kinds) {
-      const share = (median(measured[kind]) / bare) * 100;
+      const share = (middle(kind, 'perSecond') / middle('fastify', 'perSecond')) * 100;
       shares[kind].push(share);
-      rows.push([one.name, labels[kind], Math.round(median(measured[kind])), Math.round(share)]);
+      const [gatewayUs, serviceUs] = [middle(kind, 'gatewayUs'), middle(kind, 'serviceUs')];
+      rows.push([one.name, labels[kind], Math.round(middle(kind, 'perSecond')), Math.round(share), gatewayUs, serviceUs]);
     }
   }
   const claim = (kind: Kind, least: number) => {
@@ -106,7 +141,7 @@ try {
     };
   };
   report('rest', {
-    columns: ['request', 'server', 'requests/s', '% of fastify'],
+    columns: ['request', 'server', 'requests/s', '% of fastify', 'CPU us/request, gateway', 'CPU us/request, service'],
     rows,
     claims: [claim('same', 60), claim('forked', 40)],
   });
