@@ -48,7 +48,10 @@ export class ClientConnection {
     const { path, limits } = options;
     this.#frameBytesMax = limits.frameBytesMax;
     this.#socket = connect(path);
-    this.#writer = new FrameWriter((chunks) => writeAll(this.#socket, chunks));
+    this.#writer = new FrameWriter(
+      (chunks) => writeAll(this.#socket, chunks),
+      () => this.#calls.size > 1,
+    );
     this.#heads = new HeadWriter(this.#writer);
     this.#reader = new FrameReader(limits.frameBytesMax, {
       greeted: (frameBytesMax) => {

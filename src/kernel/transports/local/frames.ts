@@ -64,13 +64,16 @@ export class FrameWriter {
   /** Where the head of a frame is written, at the offset `begin` returned. */
   slab: Buffer = Buffer.allocUnsafeSlow(slabBytes);
   readonly #write: Write;
+  readonly #isBusy: () => boolean;
   #chunks: Uint8Array[] = [];
   #from = 0;
   #to = 0;
   #isScheduled = false;
 
-  constructor(write: Write) {
+  /** `isBusy`: whether more than one call is under way, so that waiting for others' frames pays. */
+  constructor(write: Write, isBusy: () => boolean = () => true) {
     this.#write = write;
+    this.#isBusy = isBusy;
   }
 
   /** A whole frame. */
@@ -104,8 +107,10 @@ export class FrameWriter {
     this.#to = at + headBytes;
     if (!this.#isScheduled) {
       this.#isScheduled = true;
-      // When the event loop has looked at all its sockets: what all of them make this side send goes out in one system call.
-      setImmediate(this.flush);
+      // When the event loop has looked at all its sockets: what all of them make this side send goes out in one system call. A call
+      // that is alone does not wait for that.
+      if (this.#isBusy()) setImmediate(this.flush);
+      else process.nextTick(this.flush);
     }
     return at;
   }

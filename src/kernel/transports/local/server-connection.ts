@@ -46,7 +46,10 @@ export class ServerConnection {
     const { socket, limits } = options;
     this.#socket = socket;
     this.#frameBytesMax = limits.frameBytesMax;
-    this.#writer = new FrameWriter((chunks) => this.#write(chunks));
+    this.#writer = new FrameWriter(
+      (chunks) => this.#write(chunks),
+      () => this.#calls.size > 1,
+    );
     this.#reader = new FrameReader(limits.frameBytesMax, {
       greeted: (frameBytesMax) => {
         this.#frameBytesMax = Math.min(frameBytesMax, limits.frameBytesMax);
