@@ -55,6 +55,39 @@ const refused = (guard: Guard, token: string): Promise<void> =>
     return outcome === 'unauthenticated';
   });
 
+test('what is known lets in without asking, until it is withdrawn', async (t) => {
+  await using identity = await startIdentity();
+  const guard = guardOf(identity, t);
+  const { platform, admin } = identity;
+  const ann = await identity.addUser('ann');
+  const { token, info } = await platform.client(Tokens, ann).createToken({});
+  const mayRead = guard.knownAllowed('data:read', 'data/docs/a.txt');
+  assert.equal(guard.knownCaller(token, '203.0.113.7'), undefined);
+
+  const policy = { id: 'docs', text: 'permit(principal, action == Action::"data:read", resource in Path::"docs");' };
+  await platform.client(Policies, admin).setPolicy({ policy });
+  const known = async (): Promise<Caller | undefined> => {
+    const caller = await guard.authenticate(token, '203.0.113.7');
+    await guard.assertAllowed(caller, 'data:read', 'data/docs/a.txt');
+    return guard.knownCaller(token, '203.0.113.7');
+  };
+  let caller: Caller | undefined;
+  // Answers are kept once the watches are up.
+  await until(async () => {
+    caller = await known();
+    return caller !== undefined && mayRead(caller);
+  });
+  assert.ok(caller);
+  assert.equal(caller.origin, '203.0.113.7');
+  assert.equal(mayRead({ ...caller, scopes: ['identity:read'] }), false);
+  assert.equal(mayRead({ ...caller, id: 'somebody else' }), false);
+
+  await platform.client(Policies, admin).removePolicy({ id: 'docs' });
+  await until(() => caller !== undefined && !mayRead(caller));
+  await platform.client(Tokens, ann).deleteToken({ id: info?.id ?? '' });
+  await until(() => guard.knownCaller(token, '203.0.113.7') === undefined);
+});
+
 test('tokens stand for callers until they are withdrawn', async (t) => {
   await using identity = await startIdentity();
   const guard = guardOf(identity, t);
