@@ -11,6 +11,7 @@ import type { Log } from '../log.ts';
 import { sendProblem } from './answer.ts';
 import { bodySizeBytes, readJsonBody, readPieces, tooLarge } from './body.ts';
 import { hasPart, sendContent, withPart } from './content-answer.ts';
+import { endTogether } from './end-together.ts';
 import { getField, setField } from './field-text.ts';
 import { JsonCodecs, type ReadJson, registryOf, type WriteJson, zeroOf } from './json.ts';
 import { leavingSignal } from './leaving.ts';
@@ -163,13 +164,13 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     if (served.isDownload) {
       const { contentType, data } = part as HttpBody;
       headers.push('content-type', contentType || 'application/octet-stream', 'content-length', String(data.length));
-      response.writeHead(200, headers).end(data);
+      endTogether(response.writeHead(200, headers), data);
       return;
     }
     const text = served.write(part);
     const length = String(Buffer.byteLength(text));
     headers.push('content-type', 'application/json', 'cache-control', 'no-store', 'content-length', length);
-    response.writeHead(200, headers).end(text);
+    endTogether(response.writeHead(200, headers), text);
   }
 
   async function answerStream(served: Served, { request, response, trace, message, callOptions }: Exchange): Promise<void> {

@@ -69,6 +69,9 @@ export class FrameWriter {
   #from = 0;
   #to = 0;
   #isScheduled = false;
+  /** Since the last flush, and before it. */
+  #frames = 0;
+  #framesBefore = 0;
 
   /** `isBusy`: whether more than one call is under way, so that waiting for others' frames pays. */
   constructor(write: Write, isBusy: () => boolean = () => true) {
@@ -105,11 +108,12 @@ export class FrameWriter {
     slab[at++] = (call >>> 16) & 0xff;
     slab[at++] = call >>> 24;
     this.#to = at + headBytes;
+    this.#frames++;
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       // When the event loop has looked at all its sockets: what all of them make this side send goes out in one system call. A call
-      // that is alone does not wait for that.
-      if (this.#isBusy()) setImmediate(this.flush);
+      // that is alone, after others that were, does not wait for that.
+      if (this.#framesBefore > 1 || this.#isBusy()) setImmediate(this.flush);
       else process.nextTick(this.flush);
     }
     return at;
@@ -127,6 +131,8 @@ export class FrameWriter {
 
   readonly flush = (): void => {
     this.#isScheduled = false;
+    this.#framesBefore = this.#frames;
+    this.#frames = 0;
     this.#seal();
     if (this.#chunks.length === 0) return;
     const chunks = this.#chunks;
