@@ -1,10 +1,20 @@
 import { basename, dirname, resolve } from 'node:path';
 
-/** What one datasource is told: where its folder lies and which objects service exposes it. */
+/**
+ * What a datasource is.
+ *
+ * `folder`: a folder is one bucket. `buckets`: every child of a folder is a bucket, and S3 tools make and delete them; the datasource is the
+ * tree of all, `<datasource>/<bucket>/<key>`. `remote`: a bucket of another S3 server, or what lies below a prefix in it.
+ */
+export type DatasourceKind = 'folder' | 'buckets' | 'remote';
+
+/** What one datasource is told: where its files lie and which objects service exposes them. */
 export interface DatasourcePlan {
-  /** Also the bucket's name. */
+  /** Also the bucket's name, unless its kind is `buckets`. */
   readonly datasource: string;
-  /** Absolute path. */
+  /** Absent: `folder`. */
+  readonly kind?: DatasourceKind;
+  /** Absolute path; empty for a remote one. */
   readonly folder: string;
   /** Full name, such as `cellar.grpc.data.objects.local1`. */
   readonly objectsService: string;
@@ -14,6 +24,8 @@ export interface DatasourcePlan {
 export interface ObjectsPlan {
   /** Absolute path. */
   readonly parent: string;
+  /** The datasource of kind `buckets` whose folder `parent` is: then every child is a bucket, and more can be made. */
+  readonly bucketsOf?: string;
   readonly buckets: readonly { readonly bucket: string /** Name of the child folder. */; readonly folder: string }[];
 }
 

@@ -1,13 +1,21 @@
 import type { XmlNode } from '#lib/xml.ts';
 import type { S3Answer } from './answer.ts';
 import type { Backend, ObjectBody } from './backend.ts';
+import type { Owner } from './bucket-settings.ts';
 import type { OperationName } from './operation-names.ts';
+
+/** Who asks, in the words of S3; absent in a call: somebody who did not say. */
+export interface S3User extends Owner {
+  /** The platform's policies let this user manage every bucket, whoever owns it. */
+  readonly isAdministrator?: boolean;
+}
 
 /** One authenticated and authorised request, as an operation sees it. */
 export interface S3Call {
   readonly backend: Backend;
   readonly bucket: string;
   readonly key: string;
+  readonly user?: S3User | undefined;
   readonly query: ReadonlyMap<string, string>;
   /** Lower-case names. */
   readonly headers: ReadonlyMap<string, string>;

@@ -1,18 +1,18 @@
 import { type ByteRange, rangeSizeBytes } from '#lib/byte-range.ts';
-import type { ObjectInfo, ObjectName } from './backend.ts';
+import type { ObjectInfo, ObjectRef } from './backend.ts';
 import type { S3Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { assertReadable, readConditions } from './object-headers.ts';
 
 /** The source of a copy, once the caller was found to have the right to read it. */
-export async function readCopySource(call: S3Call): Promise<ObjectName> {
+export async function readCopySource(call: S3Call): Promise<ObjectRef> {
   const source = parseCopySource(call.headers.get('x-amz-copy-source') ?? '');
   await call.authorize('GetObject', source.bucket, source.key);
   return source;
 }
 
 /** Shape: `bucket/key` or `/bucket/key`, percent-encoded, with `?versionId=null` at most. */
-export function parseCopySource(header: string): ObjectName {
+export function parseCopySource(header: string): ObjectRef {
   const invalid = new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey', {
     fields: { ArgumentName: 'x-amz-copy-source', ArgumentValue: header },
   });

@@ -12,6 +12,12 @@ export function bucketsOnly(list: () => readonly BucketInfo[]): Backend {
   return {
     listBuckets: async () => list(),
     headBucket: missing,
+    createBucket: missing,
+    deleteBucket: missing,
+    bucketSettings: missing,
+    changeBucketSettings: missing,
+    listVersions: missing,
+    update: missing,
     list: missing,
     head: missing,
     get: missing,

@@ -6,6 +6,7 @@ import type { Log } from '#kernel/log.ts';
 import type { Registry } from '#kernel/services/registry.ts';
 import type { Micro } from '#kernel/services/service.ts';
 import { errorAnswer, writeAnswer } from '#s3/answer.ts';
+import { installation } from '#s3/bucket-settings.ts';
 import { S3Error } from '#s3/errors.ts';
 import { createS3Handler } from '#s3/handler.ts';
 import { bucketsOnly } from './s3-buckets.ts';
@@ -39,7 +40,11 @@ export function createS3Edge({ registry, forward, guard, log, now, host }: S3Edg
     backend: bucketsOnly(() =>
       registry.all
         .filter(({ service }) => service.startsWith(indexService))
-        .map(({ plan, startTimeMs }) => ({ name: (plan as DatasourcePlan).datasource, createdMs: startTimeMs })),
+        .map(({ plan, startTimeMs }) => ({
+          name: (plan as DatasourcePlan).datasource,
+          createdMs: startTimeMs,
+          owner: installation,
+        })),
     ),
     authenticate: (accessKey) => guard.keySecret(accessKey),
     authorize: async (caller, operation, bucket) => {

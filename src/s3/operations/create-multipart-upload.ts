@@ -10,7 +10,7 @@ import { result } from '../xml-result.ts';
 export async function createMultipartUpload(call: S3Call): Promise<S3Answer> {
   const { backend, bucket, key } = call;
   const checksum = readChecksum(call);
-  const uploadId = await backend.createUpload({ bucket, key }, readObjectHeaders(call), checksum);
+  const uploadId = await backend.createUpload({ bucket, key }, { headers: readObjectHeaders(call), checksum });
   return {
     headers: {
       'x-amz-checksum-algorithm': checksum?.algorithm.toUpperCase(),

@@ -5,6 +5,6 @@ import { readWriteCondition } from '../object-headers.ts';
 export async function deleteObject(call: S3Call): Promise<S3Answer> {
   const condition = readWriteCondition(call);
   // Deleting what is not there is no mistake in S3, so a condition is asked only of what is.
-  await call.backend.delete(call.bucket, call.key, condition && ((current) => current && condition(current)));
+  await call.backend.delete(call, { condition: condition && ((current) => current && condition(current)) });
   return { status: 204 };
 }

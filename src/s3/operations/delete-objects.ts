@@ -26,7 +26,7 @@ async function deleteOne(call: S3Call, key: string, versionId: string | undefine
   try {
     if (versionId !== undefined && versionId !== 'null') throw new S3Error('NotImplemented', 'Versions are not implemented');
     await call.authorize('DeleteObject', call.bucket, key);
-    await call.backend.delete(call.bucket, key);
+    await call.backend.delete({ bucket: call.bucket, key });
     return isQuiet ? undefined : xml('Deleted', [xml('Key', key)]);
   } catch (cause) {
     const error = S3Error.from(cause);

@@ -6,8 +6,7 @@ import { S3Error } from '../errors.ts';
 import { assertReadable, checksumHeaders, describeObject, readConditions } from '../object-headers.ts';
 
 export async function getObject(call: S3Call): Promise<S3Answer> {
-  const { backend, bucket, key } = call;
-  const { info, range, body } = await backend.get(bucket, key, (found) => selectRange(call, found));
+  const { info, range, body } = await call.backend.get(call, (found) => selectRange(call, found));
   return { ...objectHead(call, info, range), content: body };
 }
 

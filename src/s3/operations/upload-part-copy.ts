@@ -14,7 +14,7 @@ export async function uploadPartCopy(call: S3Call): Promise<S3Answer> {
   const source = await readCopySource(call);
   const { checksum } = await backend.headUpload(upload);
   const assertSource = sourceCondition(call);
-  const content = await backend.get(source.bucket, source.key, (info) => {
+  const content = await backend.get(source, (info) => {
     assertSource(info);
     return parseCopyRange(headers.get('x-amz-copy-source-range'), info.sizeBytes);
   });

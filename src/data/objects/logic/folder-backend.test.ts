@@ -55,7 +55,7 @@ function body(text: string): ObjectBody {
   return storedBody({ info, range: undefined, body: Buffer.from(text) });
 }
 
-const put = (backend: FolderBackend, key: string, text = key) => backend.put('bucket', key, body(text), {});
+const put = (backend: FolderBackend, key: string, text = key) => backend.put({ bucket: 'bucket', key }, body(text), {});
 const faultWith = (reason: string) => (error: unknown) => error instanceof Fault && error.reason === reason;
 const kinds = (changes: readonly Change[]): string[] =>
   changes.map(({ kind, key, fromKey }) => [kind, fromKey, key].filter(Boolean).join(' '));
@@ -64,7 +64,7 @@ test('mkdir, stat and folders that stay', async (t) => {
   const { backend, folder, changes } = await start(t);
   await backend.mkdir('bucket', 'a/b');
   await put(backend, 'a/b/c');
-  await backend.delete('bucket', 'a/b/c');
+  await backend.delete({ bucket: 'bucket', key: 'a/b/c' });
   assert.ok(existsSync(join(folder, 'a/b')));
   assert.equal((await backend.stat('bucket', 'a')).kind, 'folder');
   assert.equal((await backend.stat('bucket', '')).kind, 'folder');
@@ -74,13 +74,13 @@ test('mkdir, stat and folders that stay', async (t) => {
 
 test('move keeps metadata, of files and of whole folders', async (t) => {
   const { backend, folder, changes } = await start(t);
-  await backend.put('bucket', 'x/y/file', body('hello'), { headers: { userMetadata: { a: 'b' } } });
+  await backend.put({ bucket: 'bucket', key: 'x/y/file' }, body('hello'), { headers: { userMetadata: { a: 'b' } } });
   await backend.move('bucket', 'x/y/file', 'x/z/renamed');
-  assert.equal((await backend.head('bucket', 'x/z/renamed')).headers.userMetadata?.['a'], 'b');
+  assert.equal((await backend.head({ bucket: 'bucket', key: 'x/z/renamed' })).headers.userMetadata?.['a'], 'b');
   assert.equal(existsSync(join(folder, 'x/y')), false);
   await backend.move('bucket', 'x', 'deep/new');
-  assert.equal((await backend.head('bucket', 'deep/new/z/renamed')).headers.userMetadata?.['a'], 'b');
-  await backend.delete('bucket', 'deep/new/z/renamed');
+  assert.equal((await backend.head({ bucket: 'bucket', key: 'deep/new/z/renamed' })).headers.userMetadata?.['a'], 'b');
+  await backend.delete({ bucket: 'bucket', key: 'deep/new/z/renamed' });
   assert.deepEqual(readdirSync(folder), ['.cellar']);
   assert.deepEqual(kinds(changes), [
     'put x/y/file',
@@ -102,7 +102,7 @@ test('move refuses what would lose something', async (t) => {
   await assert.rejects(backend.move('bucket', 'folder', 'folder/inside'), faultWith('key_conflict'));
   await assert.rejects(backend.move('bucket', 'none', 'c'), faultWith('no_such_key'));
   await backend.move('bucket', 'a', 'b', { replace: true });
-  const { body: bytes } = await backend.get('bucket', 'b', () => undefined);
+  const { body: bytes } = await backend.get({ bucket: 'bucket', key: 'b' }, () => undefined);
   assert.equal(Buffer.from(bytes as Uint8Array).toString(), 'a');
 });
 
@@ -121,7 +121,7 @@ test('many writers of one key and of folders that come and go: whole objects onl
   await Promise.all(
     texts.flatMap((text, index) => [
       put(backend, 'same', text),
-      put(backend, `d/e/${index % 3}`, text).then(() => backend.delete('bucket', `d/e/${index % 3}`)),
+      put(backend, `d/e/${index % 3}`, text).then(() => backend.delete({ bucket: 'bucket', key: `d/e/${index % 3}` })),
     ]),
   );
   assert.ok(texts.includes(readFileSync(join(folder, 'same'), 'utf8')));
@@ -138,11 +138,11 @@ test('a write is not acknowledged when its change could not be recorded', async 
 
 test('metadata counts only for the state it was written for', async (t) => {
   const { backend, folder } = await start(t);
-  await backend.put('bucket', 'a', body('one'), { headers: { contentType: 'x/y' } });
-  const { etag } = await backend.head('bucket', 'a');
+  await backend.put({ bucket: 'bucket', key: 'a' }, body('one'), { headers: { contentType: 'x/y' } });
+  const { etag } = await backend.head({ bucket: 'bucket', key: 'a' });
   writeFileSync(join(folder, 'other'), 'two');
   renameSync(join(folder, 'other'), join(folder, 'a'));
-  const changed = await backend.head('bucket', 'a');
+  const changed = await backend.head({ bucket: 'bucket', key: 'a' });
   assert.notEqual(changed.etag, etag);
   assert.equal(changed.headers.contentType, 'application/octet-stream');
   const { objects } = await backend.list('bucket', { prefix: '', delimiter: '', after: '', limit: 10 });
@@ -167,27 +167,27 @@ test('an empty folder where another one was is no empty bucket', async (t) => {
   mkdirSync(folder);
   for (const one of [backend, again()]) {
     await assert.rejects(put(one, 'b'), faultWith('folder_missing'));
-    await assert.rejects(one.head('bucket', 'a'), faultWith('folder_missing'));
+    await assert.rejects(one.head({ bucket: 'bucket', key: 'a' }), faultWith('folder_missing'));
     await assert.rejects(one.list('bucket', { prefix: '', delimiter: '', after: '', limit: 10 }), faultWith('folder_missing'));
-    await assert.rejects(one.delete('bucket', 'a'), faultWith('folder_missing'));
+    await assert.rejects(one.delete({ bucket: 'bucket', key: 'a' }), faultWith('folder_missing'));
     await assert.rejects(one.mkdir('bucket', 'f'), faultWith('folder_missing'));
   }
   assert.deepEqual(readdirSync(folder), []);
   rmdirSync(folder);
   renameSync(`${folder}-away`, folder);
   await put(backend, 'b');
-  assert.equal((await backend.head('bucket', 'a')).sizeBytes, 1);
+  assert.equal((await backend.head({ bucket: 'bucket', key: 'a' })).sizeBytes, 1);
 });
 
 test('a folder that was empty may be another empty one, or be emptied', async (t) => {
   const { backend, folder } = await start(t);
-  await assert.rejects(backend.head('bucket', 'a'), faultWith('no_such_key'));
+  await assert.rejects(backend.head({ bucket: 'bucket', key: 'a' }), faultWith('no_such_key'));
   rmdirSync(folder);
   mkdirSync(folder);
-  await assert.rejects(backend.head('bucket', 'a'), faultWith('no_such_key'));
+  await assert.rejects(backend.head({ bucket: 'bucket', key: 'a' }), faultWith('no_such_key'));
   await put(backend, 'a');
   for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
-  await assert.rejects(backend.head('bucket', 'a'), faultWith('no_such_key'));
+  await assert.rejects(backend.head({ bucket: 'bucket', key: 'a' }), faultWith('no_such_key'));
   await put(backend, 'b');
 });
 

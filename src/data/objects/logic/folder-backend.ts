@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { Code, Fault } from '#kernel/fault.ts';
+import { Code, Fault, notFound } from '#kernel/fault.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { Backend, BucketInfo, ObjectInfo } from '#s3/backend.ts';
+import { installation } from '#s3/bucket-settings.ts';
 import { storedBody } from '#s3/stored-body.ts';
 import type { ObjectStore } from '../store/store.ts';
 import { type BucketFolder, diskFault, findBucketFolder } from './bucket-folder.ts';
@@ -105,7 +106,7 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
 
   async function headBucket(bucket: string): Promise<BucketInfo> {
     const { birthtimeNs } = await on(bucket, ({ disk }) => lstat(disk.root));
-    return { name: bucket, createdMs: Number(birthtimeNs / 1_000_000n) };
+    return { name: bucket, createdMs: Number(birthtimeNs / 1_000_000n), owner: installation };
   }
 
   return {
@@ -121,10 +122,13 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
         ({ disk }) => listFolder(disk, query),
         ({ objects, commonPrefixes }) => objects.length === 0 && commonPrefixes.length === 0,
       ),
-    head: (bucket, key) => on(bucket, ({ reader }) => reader.head(key)),
-    get: (bucket, key, select) => on(bucket, ({ reader }) => reader.get(key, select)),
-    put: (bucket, key, body, putOptions) => on(bucket, ({ writer }) => writer.put(key, body, putOptions)),
-    delete: (bucket, key, condition) => change(bucket, ({ writer }) => writer.delete(key, condition)),
+    head: ({ bucket, key, versionId }) => on(bucket, ({ reader }) => reader.head(unversioned(key, versionId))),
+    get: ({ bucket, key, versionId }, select) => on(bucket, ({ reader }) => reader.get(unversioned(key, versionId), select)),
+    put: ({ bucket, key }, body, putOptions) => on(bucket, ({ writer }) => writer.put(key, body, putOptions)),
+    async delete({ bucket, key, versionId }, { condition } = {}) {
+      await change(bucket, ({ writer }) => writer.delete(unversioned(key, versionId), condition));
+      return { isDeleteMarker: false };
+    },
     async copy(source, target, { headers, sourceCondition, condition }) {
       const content = await on(source.bucket, ({ reader }) =>
         reader.get(source.key, (info) => {
@@ -138,7 +142,14 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
         writer.put(target.key, body, { headers: headers ?? content.info.headers, condition }),
       );
     },
-    createUpload: ({ bucket, key }, headers, checksum) => on(bucket, ({ uploads }) => uploads.create(key, headers, checksum)),
+    bucketSettings: async () => ({ owner: installation }),
+    changeBucketSettings: notYet,
+    createBucket: notYet,
+    deleteBucket: notYet,
+    listVersions: notYet,
+    update: notYet,
+    createUpload: ({ bucket, key }, { headers, checksum }) =>
+      on(bucket, ({ uploads }) => uploads.create(key, headers ?? {}, checksum)),
     headUpload: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.head(key, uploadId)),
     putPart: ({ bucket, key, uploadId }, partNumber, body) =>
       on(bucket, ({ uploads }) => uploads.put(key, uploadId, partNumber, body)),
@@ -162,3 +173,10 @@ function missingOnly(error: unknown): undefined {
   if (error instanceof Fault && error.reason === 'folder_missing') return undefined;
   throw error;
 }
+
+function unversioned(key: string, versionId: string | undefined): string {
+  if (versionId === undefined || versionId === 'null') return key;
+  throw notFound(`There is no version ${JSON.stringify(versionId)} of ${JSON.stringify(key)}`, { reason: 'no_such_version' });
+}
+
+const notYet = (): Promise<never> => Promise.reject(new Fault(Code.Unimplemented, 'This verb is not there yet'));

@@ -20,7 +20,7 @@ export function createObjectsController({ backend, position }: ObjectsParts): Im
   return {
     getChangePosition: (_request, call) => covered(call.signal),
     async *getObject({ bucket, key, firstByte, length, suffixLength }) {
-      const { info, range, body } = await backend.get(bucket, key, ({ sizeBytes }) =>
+      const { info, range, body } = await backend.get({ bucket, key }, ({ sizeBytes }) =>
         partOf(sizeBytes, Number(firstByte), Number(length), Number(suffixLength)),
       );
       await using stream = body instanceof Uint8Array ? undefined : body;
@@ -36,7 +36,7 @@ export function createObjectsController({ backend, position }: ObjectsParts): Im
     async putObject(requests, call) {
       await using upload = await readUpload(requests);
       const { bucket, key, contentType, ifAbsent, ifEtag } = upload.target;
-      const info = await backend.put(bucket, key, upload.body, {
+      const info = await backend.put({ bucket, key }, upload.body, {
         headers: contentType === '' ? {} : { contentType },
         condition: ifAbsent || ifEtag !== '' ? writeCondition(key, ifAbsent, ifEtag) : undefined,
       });
@@ -57,7 +57,7 @@ export function createObjectsController({ backend, position }: ObjectsParts): Im
     async deletePath({ bucket, key, recursive }, call) {
       const { kind } = await backend.stat(bucket, key);
       if (kind === 'folder') await backend.removeFolder(bucket, key, { recursive });
-      else await backend.delete(bucket, key);
+      else await backend.delete({ bucket, key });
       return covered(call.signal);
     },
   };
