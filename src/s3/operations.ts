@@ -1,4 +1,5 @@
 import type { Operation } from './call.ts';
+import { S3Error } from './errors.ts';
 import type { OperationName } from './operation-names.ts';
 import { abortMultipartUpload } from './operations/abort-multipart-upload.ts';
 import { completeMultipartUpload } from './operations/complete-multipart-upload.ts';
@@ -22,23 +23,75 @@ import { putObject } from './operations/put-object.ts';
 import { uploadPart } from './operations/upload-part.ts';
 import { uploadPartCopy } from './operations/upload-part-copy.ts';
 
+/** Those whose file is still to come. */
+const notYet: Operation = async () => {
+  throw new S3Error('NotImplemented');
+};
+
 /** What runs for each operation. */
 export const operations: Readonly<Record<OperationName, Operation>> = {
   ListBuckets: listBuckets,
-  HeadBucket: headBucket,
-  GetBucketLocation: getBucketLocation,
-  GetBucketVersioning: getBucketVersioning,
   CreateBucket: createBucket,
+  HeadBucket: headBucket,
   DeleteBucket: deleteBucket,
+  GetBucketAccelerateConfiguration: notYet,
+  GetBucketAcl: notYet,
+  PutBucketAcl: notYet,
+  GetBucketCors: notYet,
+  PutBucketCors: notYet,
+  DeleteBucketCors: notYet,
+  GetBucketEncryption: notYet,
+  PutBucketEncryption: notYet,
+  DeleteBucketEncryption: notYet,
+  GetBucketLifecycleConfiguration: notYet,
+  PutBucketLifecycleConfiguration: notYet,
+  DeleteBucketLifecycle: notYet,
+  GetBucketLocation: getBucketLocation,
+  GetBucketLogging: notYet,
+  GetBucketNotificationConfiguration: notYet,
+  PutBucketNotificationConfiguration: notYet,
+  GetBucketOwnershipControls: notYet,
+  PutBucketOwnershipControls: notYet,
+  DeleteBucketOwnershipControls: notYet,
+  GetBucketPolicy: notYet,
+  PutBucketPolicy: notYet,
+  DeleteBucketPolicy: notYet,
+  GetBucketPolicyStatus: notYet,
+  GetBucketReplication: notYet,
+  GetBucketRequestPayment: notYet,
+  PutBucketRequestPayment: notYet,
+  GetBucketTagging: notYet,
+  PutBucketTagging: notYet,
+  DeleteBucketTagging: notYet,
+  GetBucketVersioning: getBucketVersioning,
+  PutBucketVersioning: notYet,
+  GetBucketWebsite: notYet,
+  GetObjectLockConfiguration: notYet,
+  PutObjectLockConfiguration: notYet,
+  GetPublicAccessBlock: notYet,
+  PutPublicAccessBlock: notYet,
+  DeletePublicAccessBlock: notYet,
   ListObjects: listObjects,
   ListObjectsV2: listObjectsV2,
+  ListObjectVersions: notYet,
   ListMultipartUploads: listMultipartUploads,
   DeleteObjects: deleteObjects,
+  PostObject: notYet,
   GetObject: getObject,
   HeadObject: headObject,
   PutObject: putObject,
   CopyObject: copyObject,
   DeleteObject: deleteObject,
+  GetObjectAcl: notYet,
+  PutObjectAcl: notYet,
+  GetObjectAttributes: notYet,
+  GetObjectLegalHold: notYet,
+  PutObjectLegalHold: notYet,
+  GetObjectRetention: notYet,
+  PutObjectRetention: notYet,
+  GetObjectTagging: notYet,
+  PutObjectTagging: notYet,
+  DeleteObjectTagging: notYet,
   CreateMultipartUpload: createMultipartUpload,
   UploadPart: uploadPart,
   UploadPartCopy: uploadPartCopy,

@@ -22,11 +22,7 @@ export function parseTarget(path: string, host: string | undefined, baseDomain: 
 
 /** Query words that name a part of a bucket or object which we do not have. */
 const unsupported = new Set(
-  (
-    'accelerate acl analytics attributes cors encryption intelligent-tiering inventory legal-hold lifecycle logging metadataTable metrics ' +
-    'notification object-lock ownershipControls partNumber policy policyStatus publicAccessBlock replication requestPayment restore ' +
-    'retention select session tagging torrent versions website'
-  ).split(' '),
+  'analytics intelligent-tiering inventory metadataTable metrics publish renameObject restore select session torrent'.split(' '),
 );
 
 type Routes = Readonly<Record<string, OperationName>>;
@@ -34,17 +30,64 @@ type Routes = Readonly<Record<string, OperationName>>;
 /** Operations by method and the query word that selects them; the empty word when none does. */
 const serviceRoutes: Routes = { 'GET ': 'ListBuckets' };
 const bucketRoutes: Routes = {
+  'GET accelerate': 'GetBucketAccelerateConfiguration',
+  'GET acl': 'GetBucketAcl',
+  'PUT acl': 'PutBucketAcl',
+  'GET cors': 'GetBucketCors',
+  'PUT cors': 'PutBucketCors',
+  'DELETE cors': 'DeleteBucketCors',
+  'GET encryption': 'GetBucketEncryption',
+  'PUT encryption': 'PutBucketEncryption',
+  'DELETE encryption': 'DeleteBucketEncryption',
+  'GET lifecycle': 'GetBucketLifecycleConfiguration',
+  'PUT lifecycle': 'PutBucketLifecycleConfiguration',
+  'DELETE lifecycle': 'DeleteBucketLifecycle',
   'GET location': 'GetBucketLocation',
-  'GET versioning': 'GetBucketVersioning',
+  'GET logging': 'GetBucketLogging',
+  'GET notification': 'GetBucketNotificationConfiguration',
+  'PUT notification': 'PutBucketNotificationConfiguration',
+  'GET object-lock': 'GetObjectLockConfiguration',
+  'PUT object-lock': 'PutObjectLockConfiguration',
+  'GET ownershipControls': 'GetBucketOwnershipControls',
+  'PUT ownershipControls': 'PutBucketOwnershipControls',
+  'DELETE ownershipControls': 'DeleteBucketOwnershipControls',
+  'GET policy': 'GetBucketPolicy',
+  'PUT policy': 'PutBucketPolicy',
+  'DELETE policy': 'DeleteBucketPolicy',
+  'GET policyStatus': 'GetBucketPolicyStatus',
+  'GET publicAccessBlock': 'GetPublicAccessBlock',
+  'PUT publicAccessBlock': 'PutPublicAccessBlock',
+  'DELETE publicAccessBlock': 'DeletePublicAccessBlock',
+  'GET replication': 'GetBucketReplication',
+  'GET requestPayment': 'GetBucketRequestPayment',
+  'PUT requestPayment': 'PutBucketRequestPayment',
+  'GET tagging': 'GetBucketTagging',
+  'PUT tagging': 'PutBucketTagging',
+  'DELETE tagging': 'DeleteBucketTagging',
   'GET uploads': 'ListMultipartUploads',
+  'GET versioning': 'GetBucketVersioning',
+  'PUT versioning': 'PutBucketVersioning',
+  'GET versions': 'ListObjectVersions',
+  'GET website': 'GetBucketWebsite',
   'GET list-type': 'ListObjectsV2',
   'GET ': 'ListObjects',
   'HEAD ': 'HeadBucket',
   'PUT ': 'CreateBucket',
   'DELETE ': 'DeleteBucket',
   'POST delete': 'DeleteObjects',
+  'POST ': 'PostObject',
 };
 const objectRoutes: Routes = {
+  'GET acl': 'GetObjectAcl',
+  'PUT acl': 'PutObjectAcl',
+  'GET attributes': 'GetObjectAttributes',
+  'GET legal-hold': 'GetObjectLegalHold',
+  'PUT legal-hold': 'PutObjectLegalHold',
+  'GET retention': 'GetObjectRetention',
+  'PUT retention': 'PutObjectRetention',
+  'GET tagging': 'GetObjectTagging',
+  'PUT tagging': 'PutObjectTagging',
+  'DELETE tagging': 'DeleteObjectTagging',
   'GET uploadId': 'ListParts',
   'GET ': 'GetObject',
   'HEAD ': 'HeadObject',
@@ -55,7 +98,11 @@ const objectRoutes: Routes = {
   'DELETE uploadId': 'AbortMultipartUpload',
   'DELETE ': 'DeleteObject',
 };
-const selectors = ['location', 'versioning', 'uploads', 'list-type', 'delete', 'uploadId'];
+
+/** Words that choose among the operations of a method; of others a request may have as many as it likes. */
+const selectors = new Set(
+  [...Object.keys(bucketRoutes), ...Object.keys(objectRoutes)].map((route) => route.split(' ')[1]!).filter((word) => word !== ''),
+);
 
 /** Which operation a request asks for. Errors: `NotImplemented` for parts of S3 we do not have, `MethodNotAllowed` for the rest. */
 export function routeOperation(
@@ -65,21 +112,21 @@ export function routeOperation(
   isCopy: boolean,
 ): OperationName {
   const routes = target.bucket === '' ? serviceRoutes : target.key === '' ? bucketRoutes : objectRoutes;
+  let selector = '';
   for (const word of query.keys()) {
-    if (!unsupported.has(word) || (word === 'partNumber' && query.has('uploadId'))) continue;
-    throw new S3Error('NotImplemented', `"${word}" is not implemented`, { fields: { Header: word } });
+    if (unsupported.has(word)) throw notImplemented(word);
+    if (selector === '' && selectors.has(word)) selector = word;
   }
-  const versionId = query.get('versionId') ?? 'null';
-  if (versionId !== 'null')
-    throw new S3Error('NotImplemented', 'Versions are not implemented', { fields: { Header: 'versionId' } });
-  const selector = selectors.find((word) => query.has(word) && routes[`${method} ${word}`] !== undefined) ?? '';
   const operation = routes[`${method} ${selector}`];
-  if (selector === '' && method === 'PUT' && query.has('versioning'))
-    throw new S3Error('NotImplemented', 'Versioning is not implemented');
-  if (operation === undefined && method === 'POST' && target.bucket !== '') {
-    throw new S3Error('NotImplemented', 'Uploading by browser form is not implemented');
+  if (operation === undefined) {
+    const isKnown = selector !== '' && target.bucket !== '' && knownMethods.has(method);
+    throw isKnown ? notImplemented(selector, method) : new S3Error('MethodNotAllowed');
   }
-  if (operation === undefined) throw new S3Error('MethodNotAllowed');
   if (isCopy && operation === 'PutObject') return 'CopyObject';
   return isCopy && operation === 'UploadPart' ? 'UploadPartCopy' : operation;
 }
+
+const knownMethods = new Set(['GET', 'PUT', 'POST', 'DELETE']);
+
+const notImplemented = (word: string, method?: string): S3Error =>
+  new S3Error('NotImplemented', `${method ? `${method} of ` : ''}"${word}" is not implemented`, { fields: { Header: word } });
