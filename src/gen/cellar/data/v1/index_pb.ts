@@ -5,16 +5,18 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
-import type { Node, NodeSchema } from "./node_pb.ts";
+import type { Node, Node_Kind, NodeSchema } from "./node_pb.ts";
 import { file_cellar_data_v1_node } from "./node_pb.ts";
 import { file_cellar_kernel_v1_options } from "../../kernel/v1/options_pb.ts";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file cellar/data/v1/index.proto.
  */
 export const file_cellar_data_v1_index: GenFile = /*@__PURE__*/
-  fileDesc("ChpjZWxsYXIvZGF0YS92MS9pbmRleC5wcm90bxIOY2VsbGFyLmRhdGEudjEixQEKBkNoYW5nZRIpCgRraW5kGAEgASgOMhsuY2VsbGFyLmRhdGEudjEuQ2hhbmdlLktpbmQSDAoEcGF0aBgCIAEoCRIQCghuZXdfcGF0aBgDIAEoCRIkCgVlbnRyeRgEIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5IkoKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfUFVUEAESDwoLS0lORF9ERUxFVEUQAhINCglLSU5EX01PVkUQAyJjCgVFbnRyeRIRCglpc19mb2xkZXIYASABKAgSEgoKc2l6ZV9ieXRlcxgCIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgDIAEoAxINCgVpbm9kZRgEIAEoBBIMCgRldGFnGAUgASgJInsKE0FwcGx5Q2hhbmdlc1JlcXVlc3QSMgoHY2hhbmdlcxgBIAMoCzIWLmNlbGxhci5kYXRhLnYxLkNoYW5nZUIJukgGkgEDEJBOEhwKD3NvdXJjZV9wb3NpdGlvbhgCIAEoBEgAiAEBQhIKEF9zb3VyY2VfcG9zaXRpb24iWwoUQXBwbHlDaGFuZ2VzUmVzcG9uc2USDwoHY3JlYXRlZBgBIAEoBBIPCgd1cGRhdGVkGAIgASgEEg8KB2RlbGV0ZWQYAyABKAQSEAoIcG9zaXRpb24YBCABKAQiRQoOR2V0Tm9kZVJlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASGwoTbWluX3NvdXJjZV9wb3NpdGlvbhgCIAEoBCKTAgoQTGlzdE5vZGVzUmVxdWVzdBIWCgRwYXRoGAEgASgJQgi6SAVyAyiAIBIbCglwYWdlX3NpemUYAiABKA1CCLpIBSoDGJBOEhIKCnBhZ2VfdG9rZW4YAyABKAkSNQoFb3JkZXIYBCABKA4yJi5jZWxsYXIuZGF0YS52MS5MaXN0Tm9kZXNSZXF1ZXN0Lk9yZGVyEhIKCmRlc2NlbmRpbmcYBSABKAgSGwoTbWluX3NvdXJjZV9wb3NpdGlvbhgGIAEoBCJOCgVPcmRlchIVChFPUkRFUl9VTlNQRUNJRklFRBAAEg4KCk9SREVSX05BTUUQARIOCgpPUkRFUl9TSVpFEAISDgoKT1JERVJfVElNRRADIlEKEUxpc3ROb2Rlc1Jlc3BvbnNlEiMKBW5vZGVzGAEgAygLMhQuY2VsbGFyLmRhdGEudjEuTm9kZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiKgoQV2Fsa05vZGVzUmVxdWVzdBIWCgRwYXRoGAEgASgJQgi6SAVyAyiAICKSAQoRV2Fsa05vZGVzUmVzcG9uc2USOwoFbm9kZXMYASADKAsyLC5jZWxsYXIuZGF0YS52MS5XYWxrTm9kZXNSZXNwb25zZS5XYWxrZWROb2RlGkAKCldhbGtlZE5vZGUSDAoEcGF0aBgBIAEoCRIkCgVlbnRyeRgCIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5Ii4KEkZpbmRFbnRyaWVzUmVxdWVzdBIYCgVwYXRocxgBIAMoCUIJukgGkgEDEJBOIo0BChNGaW5kRW50cmllc1Jlc3BvbnNlEjgKBWZvdW5kGAEgAygLMikuY2VsbGFyLmRhdGEudjEuRmluZEVudHJpZXNSZXNwb25zZS5Gb3VuZBo8CgVGb3VuZBIkCgVlbnRyeRgBIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5Eg0KBW5vZGVzGAIgASgEIhQKEkdldFBvc2l0aW9uUmVxdWVzdCJ0ChNHZXRQb3NpdGlvblJlc3BvbnNlEhcKD3NvdXJjZV9wb3NpdGlvbhgBIAEoBBIQCghwb3NpdGlvbhgCIAEoBBINCgVmaWxlcxgDIAEoBBIPCgdmb2xkZXJzGAQgASgEEhIKCnNpemVfYnl0ZXMYBSABKAQi0wEKCU5vZGVFdmVudBIsCgRraW5kGAEgASgOMh4uY2VsbGFyLmRhdGEudjEuTm9kZUV2ZW50LktpbmQSIgoEbm9kZRgCIAEoCzIULmNlbGxhci5kYXRhLnYxLk5vZGUSEAoIb2xkX3BhdGgYAyABKAkiYgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEAoMS0lORF9DUkVBVEVEEAESEAoMS0lORF9VUERBVEVEEAISEAoMS0lORF9ERUxFVEVEEAMSDgoKS0lORF9NT1ZFRBAEMs8ECgVJbmRleBJqCgxBcHBseUNoYW5nZXMSIy5jZWxsYXIuZGF0YS52MS5BcHBseUNoYW5nZXNSZXF1ZXN0GiQuY2VsbGFyLmRhdGEudjEuQXBwbHlDaGFuZ2VzUmVzcG9uc2UiD4q1GAsIAhIBBBgBKODUAxJNCgdHZXROb2RlEh4uY2VsbGFyLmRhdGEudjEuR2V0Tm9kZVJlcXVlc3QaFC5jZWxsYXIuZGF0YS52MS5Ob2RlIgyKtRgICAESAgIEGAESXgoJTGlzdE5vZGVzEiAuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVxdWVzdBohLmNlbGxhci5kYXRhLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAESYAoJV2Fsa05vZGVzEiAuY2VsbGFyLmRhdGEudjEuV2Fsa05vZGVzUmVxdWVzdBohLmNlbGxhci5kYXRhLnYxLldhbGtOb2Rlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAEwARJjCgtGaW5kRW50cmllcxIiLmNlbGxhci5kYXRhLnYxLkZpbmRFbnRyaWVzUmVxdWVzdBojLmNlbGxhci5kYXRhLnYxLkZpbmRFbnRyaWVzUmVzcG9uc2UiC4q1GAcIARIBBBgBEmQKC0dldFBvc2l0aW9uEiIuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXF1ZXN0GiMuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXNwb25zZSIMirUYCAgBEgICBBgBYgZwcm90bzM", [file_buf_validate_validate, file_cellar_data_v1_node, file_cellar_kernel_v1_options]);
+  fileDesc("ChpjZWxsYXIvZGF0YS92MS9pbmRleC5wcm90bxIOY2VsbGFyLmRhdGEudjEi1AEKBkNoYW5nZRIpCgRraW5kGAEgASgOMhsuY2VsbGFyLmRhdGEudjEuQ2hhbmdlLktpbmQSDAoEcGF0aBgCIAEoCRIQCghuZXdfcGF0aBgDIAEoCRIkCgVlbnRyeRgEIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5IlkKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfUFVUEAESDwoLS0lORF9ERUxFVEUQAhINCglLSU5EX01PVkUQAxINCglLSU5EX0NPUFkQBCJjCgVFbnRyeRIRCglpc19mb2xkZXIYASABKAgSEgoKc2l6ZV9ieXRlcxgCIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgDIAEoAxINCgVpbm9kZRgEIAEoBBIMCgRldGFnGAUgASgJIooBChNBcHBseUNoYW5nZXNSZXF1ZXN0EjIKB2NoYW5nZXMYASADKAsyFi5jZWxsYXIuZGF0YS52MS5DaGFuZ2VCCbpIBpIBAxCQThIcCg9zb3VyY2VfcG9zaXRpb24YAiABKARIAIgBARINCgVxdWlldBgDIAEoCEISChBfc291cmNlX3Bvc2l0aW9uIlsKFEFwcGx5Q2hhbmdlc1Jlc3BvbnNlEg8KB2NyZWF0ZWQYASABKAQSDwoHdXBkYXRlZBgCIAEoBBIPCgdkZWxldGVkGAMgASgEEhAKCHBvc2l0aW9uGAQgASgEIkUKDkdldE5vZGVSZXF1ZXN0EhYKBHBhdGgYASABKAlCCLpIBXIDKIAgEhsKE21pbl9zb3VyY2VfcG9zaXRpb24YAiABKAQikwIKEExpc3ROb2Rlc1JlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASGwoJcGFnZV9zaXplGAIgASgNQgi6SAUqAxiQThISCgpwYWdlX3Rva2VuGAMgASgJEjUKBW9yZGVyGAQgASgOMiYuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVxdWVzdC5PcmRlchISCgpkZXNjZW5kaW5nGAUgASgIEhsKE21pbl9zb3VyY2VfcG9zaXRpb24YBiABKAQiTgoFT3JkZXISFQoRT1JERVJfVU5TUEVDSUZJRUQQABIOCgpPUkRFUl9OQU1FEAESDgoKT1JERVJfU0laRRACEg4KCk9SREVSX1RJTUUQAyJRChFMaXN0Tm9kZXNSZXNwb25zZRIjCgVub2RlcxgBIAMoCzIULmNlbGxhci5kYXRhLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInsKEFdhbGtOb2Rlc1JlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASKgoGZmlsdGVyGAIgASgLMhouY2VsbGFyLmRhdGEudjEuTm9kZUZpbHRlchINCgVsaW1pdBgDIAEoBBIUCgxyZXN1bWVfdG9rZW4YBCABKAkisgIKCk5vZGVGaWx0ZXISJwoEa2luZBgBIAEoDjIZLmNlbGxhci5kYXRhLnYxLk5vZGUuS2luZBIeCgxuYW1lX3BhdHRlcm4YAiABKAlCCLpIBXIDKIAIEhMKC2lnbm9yZV9jYXNlGAMgASgIEhsKDnNpemVfYnl0ZXNfbWluGAQgASgESACIAQESGwoOc2l6ZV9ieXRlc19tYXgYBSABKARIAYgBARIxCg1tb2RpZmllZF9mcm9tGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9tb2RpZmllZF9iZWZvcmUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQhEKD19zaXplX2J5dGVzX21pbkIRCg9fc2l6ZV9ieXRlc19tYXgiqAEKEVdhbGtOb2Rlc1Jlc3BvbnNlEjsKBW5vZGVzGAEgAygLMiwuY2VsbGFyLmRhdGEudjEuV2Fsa05vZGVzUmVzcG9uc2UuV2Fsa2VkTm9kZRIUCgxyZXN1bWVfdG9rZW4YAiABKAkaQAoKV2Fsa2VkTm9kZRIMCgRwYXRoGAEgASgJEiQKBWVudHJ5GAIgASgLMhUuY2VsbGFyLmRhdGEudjEuRW50cnkiLgoSRmluZEVudHJpZXNSZXF1ZXN0EhgKBXBhdGhzGAEgAygJQgm6SAaSAQMQkE4ijQEKE0ZpbmRFbnRyaWVzUmVzcG9uc2USOAoFZm91bmQYASADKAsyKS5jZWxsYXIuZGF0YS52MS5GaW5kRW50cmllc1Jlc3BvbnNlLkZvdW5kGjwKBUZvdW5kEiQKBWVudHJ5GAEgASgLMhUuY2VsbGFyLmRhdGEudjEuRW50cnkSDQoFbm9kZXMYAiABKAQiFAoSR2V0UG9zaXRpb25SZXF1ZXN0InQKE0dldFBvc2l0aW9uUmVzcG9uc2USFwoPc291cmNlX3Bvc2l0aW9uGAEgASgEEhAKCHBvc2l0aW9uGAIgASgEEg0KBWZpbGVzGAMgASgEEg8KB2ZvbGRlcnMYBCABKAQSEgoKc2l6ZV9ieXRlcxgFIAEoBCKYAgoJTm9kZUV2ZW50EiwKBGtpbmQYASABKA4yHi5jZWxsYXIuZGF0YS52MS5Ob2RlRXZlbnQuS2luZBIiCgRub2RlGAIgASgLMhQuY2VsbGFyLmRhdGEudjEuTm9kZRIQCghvbGRfcGF0aBgDIAEoCRIQCghwb3NpdGlvbhgEIAEoBCKUAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEAoMS0lORF9DUkVBVEVEEAESEAoMS0lORF9VUERBVEVEEAISEAoMS0lORF9ERUxFVEVEEAMSDgoKS0lORF9NT1ZFRBAEEg8KC0tJTkRfQ09QSUVEEAUSDwoLS0lORF9GSUxMRUQQBhIOCgpLSU5EX1JFU0VUEAciagoSTGlzdENoYW5nZXNSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEhsKCXBhZ2Vfc2l6ZRgCIAEoDUIIukgFKgMYkE4SEAoIY29hbGVzY2UYAyABKAgSFgoEcGF0aBgEIAEoCUIIukgFcgMogCAiZQoTTGlzdENoYW5nZXNSZXNwb25zZRIqCgdjaGFuZ2VzGAEgAygLMhkuY2VsbGFyLmRhdGEudjEuTm9kZUV2ZW50EhAKCHBvc2l0aW9uGAIgASgEEhAKCGhhc19tb3JlGAMgASgIIk4KE1dhdGNoQ2hhbmdlc1JlcXVlc3QSDQoFYWZ0ZXIYASABKAQSEAoIY29hbGVzY2UYAiABKAgSFgoEcGF0aBgDIAEoCUIIukgFcgMogCAiVAoUV2F0Y2hDaGFuZ2VzUmVzcG9uc2USKgoHY2hhbmdlcxgBIAMoCzIZLmNlbGxhci5kYXRhLnYxLk5vZGVFdmVudBIQCghwb3NpdGlvbhgCIAEoBCIjChFDaGVja0luZGV4UmVxdWVzdBIOCgZyZXBhaXIYASABKAgirwQKEkNoZWNrSW5kZXhSZXNwb25zZRI8CghmaW5kaW5ncxgBIAMoCzIqLmNlbGxhci5kYXRhLnYxLkNoZWNrSW5kZXhSZXNwb25zZS5GaW5kaW5nEgwKBHN0ZXAYAiABKAkSFwoPZm9sZGVyc19jaGVja2VkGAMgASgEEhUKDWZpbGVzX2NoZWNrZWQYBCABKAQSDQoFZm91bmQYBSABKAQSEAoIcmVwYWlyZWQYBiABKAQSFwoPbmVlZHNfZnVsbF9wYXNzGAcgASgIEgwKBGRvbmUYCCABKAga1AIKB0ZpbmRpbmcSPQoEa2luZBgBIAEoDjIvLmNlbGxhci5kYXRhLnYxLkNoZWNrSW5kZXhSZXNwb25zZS5GaW5kaW5nLktpbmQSDAoEcGF0aBgCIAEoCRIOCgZkZXRhaWwYAyABKAkSDAoEcm93cxgEIAEoBBIQCghyZXBhaXJlZBgFIAEoCBIXCg9uZWVkc19mdWxsX3Bhc3MYBiABKAgisgEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg0KCUtJTkRfUk9PVBABEg8KC0tJTkRfT1JQSEFOEAISDgoKS0lORF9DWUNMRRADEhIKDktJTkRfRFVQTElDQVRFEAQSDQoJS0lORF9OQU1FEAUSDwoLS0lORF9MQUJFTFMQBhINCglLSU5EX1NVTVMQBxIQCgxLSU5EX0NPVU5URVIQCBIPCgtLSU5EX0VOR0lORRAJIrcBCghTbmFwc2hvdBIMCgRuYW1lGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzaXplX2J5dGVzGAMgASgEEg0KBWZpbGVzGAQgASgEEg8KB2ZvbGRlcnMYBSABKAQSFQoNY29udGVudF9ieXRlcxgGIAEoBBIQCghwb3NpdGlvbhgHIAEoBBIPCgdwcm9ibGVtGAggASgJIhUKE1Rha2VTbmFwc2hvdFJlcXVlc3QiawoUVGFrZVNuYXBzaG90UmVzcG9uc2USEgoKbm9kZXNfZG9uZRgBIAEoBBITCgtub2Rlc190b3RhbBgCIAEoBBIqCghzbmFwc2hvdBgDIAEoCzIYLmNlbGxhci5kYXRhLnYxLlNuYXBzaG90IhYKFExpc3RTbmFwc2hvdHNSZXF1ZXN0IkQKFUxpc3RTbmFwc2hvdHNSZXNwb25zZRIrCglzbmFwc2hvdHMYASADKAsyGC5jZWxsYXIuZGF0YS52MS5TbmFwc2hvdCIxChZSZXN0b3JlU25hcHNob3RSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEoZCJQChdSZXN0b3JlU25hcHNob3RSZXNwb25zZRISCgpub2Rlc19kb25lGAEgASgEEhMKC25vZGVzX3RvdGFsGAIgASgEEgwKBGRvbmUYAyABKAgiMAoVRGVsZXRlU25hcHNob3RSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEoZCIYChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlMscKCgVJbmRleBJqCgxBcHBseUNoYW5nZXMSIy5jZWxsYXIuZGF0YS52MS5BcHBseUNoYW5nZXNSZXF1ZXN0GiQuY2VsbGFyLmRhdGEudjEuQXBwbHlDaGFuZ2VzUmVzcG9uc2UiD4q1GAsIAhIBBBgBKODUAxJNCgdHZXROb2RlEh4uY2VsbGFyLmRhdGEudjEuR2V0Tm9kZVJlcXVlc3QaFC5jZWxsYXIuZGF0YS52MS5Ob2RlIgyKtRgICAESAgIEGAESXgoJTGlzdE5vZGVzEiAuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVxdWVzdBohLmNlbGxhci5kYXRhLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAESYAoJV2Fsa05vZGVzEiAuY2VsbGFyLmRhdGEudjEuV2Fsa05vZGVzUmVxdWVzdBohLmNlbGxhci5kYXRhLnYxLldhbGtOb2Rlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAEwARJjCgtGaW5kRW50cmllcxIiLmNlbGxhci5kYXRhLnYxLkZpbmRFbnRyaWVzUmVxdWVzdBojLmNlbGxhci5kYXRhLnYxLkZpbmRFbnRyaWVzUmVzcG9uc2UiC4q1GAcIARIBBBgBEmQKC0dldFBvc2l0aW9uEiIuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXF1ZXN0GiMuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXNwb25zZSIMirUYCAgBEgICBBgBEmQKC0xpc3RDaGFuZ2VzEiIuY2VsbGFyLmRhdGEudjEuTGlzdENoYW5nZXNSZXF1ZXN0GiMuY2VsbGFyLmRhdGEudjEuTGlzdENoYW5nZXNSZXNwb25zZSIMirUYCAgBEgICBBgBEmkKDFdhdGNoQ2hhbmdlcxIjLmNlbGxhci5kYXRhLnYxLldhdGNoQ2hhbmdlc1JlcXVlc3QaJC5jZWxsYXIuZGF0YS52MS5XYXRjaENoYW5nZXNSZXNwb25zZSIMirUYCAgBEgICBBgBMAESYwoKQ2hlY2tJbmRleBIhLmNlbGxhci5kYXRhLnYxLkNoZWNrSW5kZXhSZXF1ZXN0GiIuY2VsbGFyLmRhdGEudjEuQ2hlY2tJbmRleFJlc3BvbnNlIgyKtRgICAISAgMEGAEwARJnCgxUYWtlU25hcHNob3QSIy5jZWxsYXIuZGF0YS52MS5UYWtlU25hcHNob3RSZXF1ZXN0GiQuY2VsbGFyLmRhdGEudjEuVGFrZVNuYXBzaG90UmVzcG9uc2UiCoq1GAYIAhICAwQwARJqCg1MaXN0U25hcHNob3RzEiQuY2VsbGFyLmRhdGEudjEuTGlzdFNuYXBzaG90c1JlcXVlc3QaJS5jZWxsYXIuZGF0YS52MS5MaXN0U25hcHNob3RzUmVzcG9uc2UiDIq1GAgIARICAwQYARJ2Cg9SZXN0b3JlU25hcHNob3QSJi5jZWxsYXIuZGF0YS52MS5SZXN0b3JlU25hcHNob3RSZXF1ZXN0GicuY2VsbGFyLmRhdGEudjEuUmVzdG9yZVNuYXBzaG90UmVzcG9uc2UiEIq1GAwIAhICAwQiBG5hbWUwARJzCg5EZWxldGVTbmFwc2hvdBIlLmNlbGxhci5kYXRhLnYxLkRlbGV0ZVNuYXBzaG90UmVxdWVzdBomLmNlbGxhci5kYXRhLnYxLkRlbGV0ZVNuYXBzaG90UmVzcG9uc2UiEoq1GA4IAhICAwQYASIEbmFtZWIGcHJvdG8z", [file_buf_validate_validate, file_cellar_data_v1_node, file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
 
 /**
  * One change of the tree.
@@ -28,14 +30,14 @@ export type Change = Message<"cellar.data.v1.Change"> & {
   kind: Change_Kind;
 
   /**
-   * Relative path; of a move the old one.
+   * Relative path; of a move or copy the old one.
    *
    * @generated from field: string path = 2;
    */
   path: string;
 
   /**
-   * Of a move.
+   * Of a move or copy. What is there goes first.
    *
    * @generated from field: string new_path = 3;
    */
@@ -83,6 +85,13 @@ export const Change_Kind = {
    * @generated from enum value: KIND_MOVE = 3;
    */
   MOVE: 3,
+
+  /**
+   * Storage has copied a file, or a folder with all below; the copies get new ids and no inode.
+   *
+   * @generated from enum value: KIND_COPY = 4;
+   */
+  COPY: 4,
 } as const;
 
 /**
@@ -154,6 +163,13 @@ export type ApplyChangesRequest = Message<"cellar.data.v1.ApplyChangesRequest"> 
    * @generated from field: optional uint64 source_position = 2;
    */
   sourcePosition?: bigint | undefined;
+
+  /**
+   * For first full passes: new files are not told one by one; their folder is, once for those that come together (KIND_FILLED).
+   *
+   * @generated from field: bool quiet = 3;
+   */
+  quiet: boolean;
 };
 
 /**
@@ -331,6 +347,25 @@ export type WalkNodesRequest = Message<"cellar.data.v1.WalkNodesRequest"> & {
    * @generated from field: string path = 1;
    */
   path: string;
+
+  /**
+   * @generated from field: cellar.data.v1.NodeFilter filter = 2;
+   */
+  filter?: NodeFilter | undefined;
+
+  /**
+   * At most so many nodes; 0: all.
+   *
+   * @generated from field: uint64 limit = 3;
+   */
+  limit: bigint;
+
+  /**
+   * Of a response of the same walk: goes on after it.
+   *
+   * @generated from field: string resume_token = 4;
+   */
+  resumeToken: string;
 };
 
 /**
@@ -341,6 +376,65 @@ export const WalkNodesRequestSchema: GenMessage<WalkNodesRequest> = /*@__PURE__*
   messageDesc(file_cellar_data_v1_index, 7);
 
 /**
+ * Lets through what fits all that is set.
+ *
+ * @generated from message cellar.data.v1.NodeFilter
+ */
+export type NodeFilter = Message<"cellar.data.v1.NodeFilter"> & {
+  /**
+   * Unspecified: files and folders.
+   *
+   * @generated from field: cellar.data.v1.Node.Kind kind = 1;
+   */
+  kind: Node_Kind;
+
+  /**
+   * For the whole name: "*" stands for any characters, "?" for one, "[a-z]" and "[!a-z]" for one of a set; a backslash takes the next one as it is.
+   *
+   * @generated from field: string name_pattern = 2;
+   */
+  namePattern: string;
+
+  /**
+   * Capital and small letters are the same in `name_pattern`.
+   *
+   * @generated from field: bool ignore_case = 3;
+   */
+  ignoreCase: boolean;
+
+  /**
+   * Bounds of sizes are for files: folders do not pass when one is set.
+   *
+   * @generated from field: optional uint64 size_bytes_min = 4;
+   */
+  sizeBytesMin?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 size_bytes_max = 5;
+   */
+  sizeBytesMax?: bigint | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp modified_from = 6;
+   */
+  modifiedFrom?: Timestamp | undefined;
+
+  /**
+   * Not itself.
+   *
+   * @generated from field: google.protobuf.Timestamp modified_before = 7;
+   */
+  modifiedBefore?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message cellar.data.v1.NodeFilter.
+ * Use `create(NodeFilterSchema)` to create a new message.
+ */
+export const NodeFilterSchema: GenMessage<NodeFilter> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 8);
+
+/**
  * @generated from message cellar.data.v1.WalkNodesResponse
  */
 export type WalkNodesResponse = Message<"cellar.data.v1.WalkNodesResponse"> & {
@@ -348,6 +442,13 @@ export type WalkNodesResponse = Message<"cellar.data.v1.WalkNodesResponse"> & {
    * @generated from field: repeated cellar.data.v1.WalkNodesResponse.WalkedNode nodes = 1;
    */
   nodes: WalkNodesResponse_WalkedNode[];
+
+  /**
+   * Goes on after these nodes, in a later call. Responses without nodes come as signs of life while nothing passes the filter.
+   *
+   * @generated from field: string resume_token = 2;
+   */
+  resumeToken: string;
 };
 
 /**
@@ -355,7 +456,7 @@ export type WalkNodesResponse = Message<"cellar.data.v1.WalkNodesResponse"> & {
  * Use `create(WalkNodesResponseSchema)` to create a new message.
  */
 export const WalkNodesResponseSchema: GenMessage<WalkNodesResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 8);
+  messageDesc(file_cellar_data_v1_index, 9);
 
 /**
  * @generated from message cellar.data.v1.WalkNodesResponse.WalkedNode
@@ -377,7 +478,7 @@ export type WalkNodesResponse_WalkedNode = Message<"cellar.data.v1.WalkNodesResp
  * Use `create(WalkNodesResponse_WalkedNodeSchema)` to create a new message.
  */
 export const WalkNodesResponse_WalkedNodeSchema: GenMessage<WalkNodesResponse_WalkedNode> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 8, 0);
+  messageDesc(file_cellar_data_v1_index, 9, 0);
 
 /**
  * @generated from message cellar.data.v1.FindEntriesRequest
@@ -394,7 +495,7 @@ export type FindEntriesRequest = Message<"cellar.data.v1.FindEntriesRequest"> & 
  * Use `create(FindEntriesRequestSchema)` to create a new message.
  */
 export const FindEntriesRequestSchema: GenMessage<FindEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 9);
+  messageDesc(file_cellar_data_v1_index, 10);
 
 /**
  * @generated from message cellar.data.v1.FindEntriesResponse
@@ -413,7 +514,7 @@ export type FindEntriesResponse = Message<"cellar.data.v1.FindEntriesResponse"> 
  * Use `create(FindEntriesResponseSchema)` to create a new message.
  */
 export const FindEntriesResponseSchema: GenMessage<FindEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 10);
+  messageDesc(file_cellar_data_v1_index, 11);
 
 /**
  * @generated from message cellar.data.v1.FindEntriesResponse.Found
@@ -439,7 +540,7 @@ export type FindEntriesResponse_Found = Message<"cellar.data.v1.FindEntriesRespo
  * Use `create(FindEntriesResponse_FoundSchema)` to create a new message.
  */
 export const FindEntriesResponse_FoundSchema: GenMessage<FindEntriesResponse_Found> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 10, 0);
+  messageDesc(file_cellar_data_v1_index, 11, 0);
 
 /**
  * @generated from message cellar.data.v1.GetPositionRequest
@@ -452,7 +553,7 @@ export type GetPositionRequest = Message<"cellar.data.v1.GetPositionRequest"> & 
  * Use `create(GetPositionRequestSchema)` to create a new message.
  */
 export const GetPositionRequestSchema: GenMessage<GetPositionRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 11);
+  messageDesc(file_cellar_data_v1_index, 12);
 
 /**
  * @generated from message cellar.data.v1.GetPositionResponse
@@ -493,7 +594,7 @@ export type GetPositionResponse = Message<"cellar.data.v1.GetPositionResponse"> 
  * Use `create(GetPositionResponseSchema)` to create a new message.
  */
 export const GetPositionResponseSchema: GenMessage<GetPositionResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 12);
+  messageDesc(file_cellar_data_v1_index, 13);
 
 /**
  * Payload of the index's event stream "nodes".
@@ -512,11 +613,18 @@ export type NodeEvent = Message<"cellar.data.v1.NodeEvent"> & {
   node?: Node | undefined;
 
   /**
-   * Of a move.
+   * Of a move; of a copy where it came from.
    *
    * @generated from field: string old_path = 3;
    */
   oldPath: string;
+
+  /**
+   * Place in the stream. In the stream itself it is that of the event that carries this, and not set here.
+   *
+   * @generated from field: uint64 position = 4;
+   */
+  position: bigint;
 };
 
 /**
@@ -524,7 +632,7 @@ export type NodeEvent = Message<"cellar.data.v1.NodeEvent"> & {
  * Use `create(NodeEventSchema)` to create a new message.
  */
 export const NodeEventSchema: GenMessage<NodeEvent> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 13);
+  messageDesc(file_cellar_data_v1_index, 14);
 
 /**
  * @generated from enum cellar.data.v1.NodeEvent.Kind
@@ -554,6 +662,27 @@ export const NodeEvent_Kind = {
    * @generated from enum value: KIND_MOVED = 4;
    */
   MOVED: 4,
+
+  /**
+   * A file, or a folder with all below, is there that was not; told once for all.
+   *
+   * @generated from enum value: KIND_COPIED = 5;
+   */
+  COPIED: 5,
+
+  /**
+   * Files have come into this folder, see ApplyChangesRequest.quiet: list it.
+   *
+   * @generated from enum value: KIND_FILLED = 6;
+   */
+  FILLED: 6,
+
+  /**
+   * The tree was replaced or repaired; what was known of it is void: start over. The node is the root.
+   *
+   * @generated from enum value: KIND_RESET = 7;
+   */
+  RESET: 7,
 } as const;
 
 /**
@@ -565,7 +694,547 @@ export type NodeEvent_Kind = (typeof NodeEvent_Kind)[keyof typeof NodeEvent_Kind
  * Describes the enum cellar.data.v1.NodeEvent.Kind.
  */
 export const NodeEvent_KindSchema: GenEnum<NodeEvent_Kind> = /*@__PURE__*/
-  enumDesc(file_cellar_data_v1_index, 13, 0);
+  enumDesc(file_cellar_data_v1_index, 14, 0);
+
+/**
+ * @generated from message cellar.data.v1.ListChangesRequest
+ */
+export type ListChangesRequest = Message<"cellar.data.v1.ListChangesRequest"> & {
+  /**
+   * Position of the last change known.
+   *
+   * @generated from field: uint64 after = 1;
+   */
+  after: bigint;
+
+  /**
+   * At most 10,000; 0 means 1,000. So many changes are read at most; there may be fewer in the answer.
+   *
+   * @generated from field: uint32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Among the changes of one answer: only the last of several of one node, and none of what came and went; a folder's deletion stands for all below it.
+   *
+   * @generated from field: bool coalesce = 3;
+   */
+  coalesce: boolean;
+
+  /**
+   * Only of this folder or file and all below. A move out of it counts, and one into it.
+   *
+   * @generated from field: string path = 4;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.ListChangesRequest.
+ * Use `create(ListChangesRequestSchema)` to create a new message.
+ */
+export const ListChangesRequestSchema: GenMessage<ListChangesRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 15);
+
+/**
+ * @generated from message cellar.data.v1.ListChangesResponse
+ */
+export type ListChangesResponse = Message<"cellar.data.v1.ListChangesResponse"> & {
+  /**
+   * @generated from field: repeated cellar.data.v1.NodeEvent changes = 1;
+   */
+  changes: NodeEvent[];
+
+  /**
+   * Go on after this one.
+   *
+   * @generated from field: uint64 position = 2;
+   */
+  position: bigint;
+
+  /**
+   * There are more now.
+   *
+   * @generated from field: bool has_more = 3;
+   */
+  hasMore: boolean;
+};
+
+/**
+ * Describes the message cellar.data.v1.ListChangesResponse.
+ * Use `create(ListChangesResponseSchema)` to create a new message.
+ */
+export const ListChangesResponseSchema: GenMessage<ListChangesResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 16);
+
+/**
+ * @generated from message cellar.data.v1.WatchChangesRequest
+ */
+export type WatchChangesRequest = Message<"cellar.data.v1.WatchChangesRequest"> & {
+  /**
+   * @generated from field: uint64 after = 1;
+   */
+  after: bigint;
+
+  /**
+   * @generated from field: bool coalesce = 2;
+   */
+  coalesce: boolean;
+
+  /**
+   * @generated from field: string path = 3;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.WatchChangesRequest.
+ * Use `create(WatchChangesRequestSchema)` to create a new message.
+ */
+export const WatchChangesRequestSchema: GenMessage<WatchChangesRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 17);
+
+/**
+ * @generated from message cellar.data.v1.WatchChangesResponse
+ */
+export type WatchChangesResponse = Message<"cellar.data.v1.WatchChangesResponse"> & {
+  /**
+   * @generated from field: repeated cellar.data.v1.NodeEvent changes = 1;
+   */
+  changes: NodeEvent[];
+
+  /**
+   * Go on after this one. Responses without changes tell that others came and went.
+   *
+   * @generated from field: uint64 position = 2;
+   */
+  position: bigint;
+};
+
+/**
+ * Describes the message cellar.data.v1.WatchChangesResponse.
+ * Use `create(WatchChangesResponseSchema)` to create a new message.
+ */
+export const WatchChangesResponseSchema: GenMessage<WatchChangesResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 18);
+
+/**
+ * @generated from message cellar.data.v1.CheckIndexRequest
+ */
+export type CheckIndexRequest = Message<"cellar.data.v1.CheckIndexRequest"> & {
+  /**
+   * @generated from field: bool repair = 1;
+   */
+  repair: boolean;
+};
+
+/**
+ * Describes the message cellar.data.v1.CheckIndexRequest.
+ * Use `create(CheckIndexRequestSchema)` to create a new message.
+ */
+export const CheckIndexRequestSchema: GenMessage<CheckIndexRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 19);
+
+/**
+ * @generated from message cellar.data.v1.CheckIndexResponse
+ */
+export type CheckIndexResponse = Message<"cellar.data.v1.CheckIndexResponse"> & {
+  /**
+   * @generated from field: repeated cellar.data.v1.CheckIndexResponse.Finding findings = 1;
+   */
+  findings: CheckIndexResponse_Finding[];
+
+  /**
+   * What is looked at now, in words for people.
+   *
+   * @generated from field: string step = 2;
+   */
+  step: string;
+
+  /**
+   * So far.
+   *
+   * @generated from field: uint64 folders_checked = 3;
+   */
+  foldersChecked: bigint;
+
+  /**
+   * @generated from field: uint64 files_checked = 4;
+   */
+  filesChecked: bigint;
+
+  /**
+   * @generated from field: uint64 found = 5;
+   */
+  found: bigint;
+
+  /**
+   * @generated from field: uint64 repaired = 6;
+   */
+  repaired: bigint;
+
+  /**
+   * After the repair only the storage can tell what is right: sync has to make a full pass. With `repair` the index asks for it by itself:
+   * it covers no position any more.
+   *
+   * @generated from field: bool needs_full_pass = 7;
+   */
+  needsFullPass: boolean;
+
+  /**
+   * @generated from field: bool done = 8;
+   */
+  done: boolean;
+};
+
+/**
+ * Describes the message cellar.data.v1.CheckIndexResponse.
+ * Use `create(CheckIndexResponseSchema)` to create a new message.
+ */
+export const CheckIndexResponseSchema: GenMessage<CheckIndexResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 20);
+
+/**
+ * @generated from message cellar.data.v1.CheckIndexResponse.Finding
+ */
+export type CheckIndexResponse_Finding = Message<"cellar.data.v1.CheckIndexResponse.Finding"> & {
+  /**
+   * @generated from field: cellar.data.v1.CheckIndexResponse.Finding.Kind kind = 1;
+   */
+  kind: CheckIndexResponse_Finding_Kind;
+
+  /**
+   * Where, as far as it is known.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * What is wrong, in words for people.
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+
+  /**
+   * Rows it is about.
+   *
+   * @generated from field: uint64 rows = 4;
+   */
+  rows: bigint;
+
+  /**
+   * @generated from field: bool repaired = 5;
+   */
+  repaired: boolean;
+
+  /**
+   * Healed only as far as the index itself knows.
+   *
+   * @generated from field: bool needs_full_pass = 6;
+   */
+  needsFullPass: boolean;
+};
+
+/**
+ * Describes the message cellar.data.v1.CheckIndexResponse.Finding.
+ * Use `create(CheckIndexResponse_FindingSchema)` to create a new message.
+ */
+export const CheckIndexResponse_FindingSchema: GenMessage<CheckIndexResponse_Finding> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 20, 0);
+
+/**
+ * @generated from enum cellar.data.v1.CheckIndexResponse.Finding.Kind
+ */
+export const CheckIndexResponse_Finding_Kind = {
+  /**
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The root or the state row is missing.
+   *
+   * @generated from enum value: KIND_ROOT = 1;
+   */
+  ROOT: 1,
+
+  /**
+   * Folders or files whose folder is missing.
+   *
+   * @generated from enum value: KIND_ORPHAN = 2;
+   */
+  ORPHAN: 2,
+
+  /**
+   * Folders that lie in each other and not below the root.
+   *
+   * @generated from enum value: KIND_CYCLE = 3;
+   */
+  CYCLE: 3,
+
+  /**
+   * One name twice in a folder, or of a file and a folder.
+   *
+   * @generated from enum value: KIND_DUPLICATE = 4;
+   */
+  DUPLICATE: 4,
+
+  /**
+   * A name that no file or folder can have.
+   *
+   * @generated from enum value: KIND_NAME = 5;
+   */
+  NAME: 5,
+
+  /**
+   * Labels out of order, twice, or outside those of the folder around them.
+   *
+   * @generated from enum value: KIND_LABELS = 6;
+   */
+  LABELS: 6,
+
+  /**
+   * What a folder says its own files add up to is wrong.
+   *
+   * @generated from enum value: KIND_SUMS = 7;
+   */
+  SUMS: 7,
+
+  /**
+   * The next id was given away already.
+   *
+   * @generated from enum value: KIND_COUNTER = 8;
+   */
+  COUNTER: 8,
+
+  /**
+   * The database engine finds its own file or indexes damaged.
+   *
+   * @generated from enum value: KIND_ENGINE = 9;
+   */
+  ENGINE: 9,
+} as const;
+
+/**
+ * @generated from enum cellar.data.v1.CheckIndexResponse.Finding.Kind
+ */
+export type CheckIndexResponse_Finding_Kind = (typeof CheckIndexResponse_Finding_Kind)[keyof typeof CheckIndexResponse_Finding_Kind] | UnknownEnum;
+
+/**
+ * Describes the enum cellar.data.v1.CheckIndexResponse.Finding.Kind.
+ */
+export const CheckIndexResponse_Finding_KindSchema: GenEnum<CheckIndexResponse_Finding_Kind> = /*@__PURE__*/
+  enumDesc(file_cellar_data_v1_index, 20, 0, 0);
+
+/**
+ * @generated from message cellar.data.v1.Snapshot
+ */
+export type Snapshot = Message<"cellar.data.v1.Snapshot"> & {
+  /**
+   * Such as "20261121T093000Z-5f2c".
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp create_time = 2;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Of the file.
+   *
+   * @generated from field: uint64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * What the tree had then.
+   *
+   * @generated from field: uint64 files = 4;
+   */
+  files: bigint;
+
+  /**
+   * @generated from field: uint64 folders = 5;
+   */
+  folders: bigint;
+
+  /**
+   * @generated from field: uint64 content_bytes = 6;
+   */
+  contentBytes: bigint;
+
+  /**
+   * Head of the event stream then.
+   *
+   * @generated from field: uint64 position = 7;
+   */
+  position: bigint;
+
+  /**
+   * Why it cannot be restored; empty: it can.
+   *
+   * @generated from field: string problem = 8;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.Snapshot.
+ * Use `create(SnapshotSchema)` to create a new message.
+ */
+export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 21);
+
+/**
+ * @generated from message cellar.data.v1.TakeSnapshotRequest
+ */
+export type TakeSnapshotRequest = Message<"cellar.data.v1.TakeSnapshotRequest"> & {
+};
+
+/**
+ * Describes the message cellar.data.v1.TakeSnapshotRequest.
+ * Use `create(TakeSnapshotRequestSchema)` to create a new message.
+ */
+export const TakeSnapshotRequestSchema: GenMessage<TakeSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 22);
+
+/**
+ * @generated from message cellar.data.v1.TakeSnapshotResponse
+ */
+export type TakeSnapshotResponse = Message<"cellar.data.v1.TakeSnapshotResponse"> & {
+  /**
+   * @generated from field: uint64 nodes_done = 1;
+   */
+  nodesDone: bigint;
+
+  /**
+   * @generated from field: uint64 nodes_total = 2;
+   */
+  nodesTotal: bigint;
+
+  /**
+   * At the end.
+   *
+   * @generated from field: cellar.data.v1.Snapshot snapshot = 3;
+   */
+  snapshot?: Snapshot | undefined;
+};
+
+/**
+ * Describes the message cellar.data.v1.TakeSnapshotResponse.
+ * Use `create(TakeSnapshotResponseSchema)` to create a new message.
+ */
+export const TakeSnapshotResponseSchema: GenMessage<TakeSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 23);
+
+/**
+ * @generated from message cellar.data.v1.ListSnapshotsRequest
+ */
+export type ListSnapshotsRequest = Message<"cellar.data.v1.ListSnapshotsRequest"> & {
+};
+
+/**
+ * Describes the message cellar.data.v1.ListSnapshotsRequest.
+ * Use `create(ListSnapshotsRequestSchema)` to create a new message.
+ */
+export const ListSnapshotsRequestSchema: GenMessage<ListSnapshotsRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 24);
+
+/**
+ * @generated from message cellar.data.v1.ListSnapshotsResponse
+ */
+export type ListSnapshotsResponse = Message<"cellar.data.v1.ListSnapshotsResponse"> & {
+  /**
+   * @generated from field: repeated cellar.data.v1.Snapshot snapshots = 1;
+   */
+  snapshots: Snapshot[];
+};
+
+/**
+ * Describes the message cellar.data.v1.ListSnapshotsResponse.
+ * Use `create(ListSnapshotsResponseSchema)` to create a new message.
+ */
+export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 25);
+
+/**
+ * @generated from message cellar.data.v1.RestoreSnapshotRequest
+ */
+export type RestoreSnapshotRequest = Message<"cellar.data.v1.RestoreSnapshotRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.RestoreSnapshotRequest.
+ * Use `create(RestoreSnapshotRequestSchema)` to create a new message.
+ */
+export const RestoreSnapshotRequestSchema: GenMessage<RestoreSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 26);
+
+/**
+ * @generated from message cellar.data.v1.RestoreSnapshotResponse
+ */
+export type RestoreSnapshotResponse = Message<"cellar.data.v1.RestoreSnapshotResponse"> & {
+  /**
+   * @generated from field: uint64 nodes_done = 1;
+   */
+  nodesDone: bigint;
+
+  /**
+   * @generated from field: uint64 nodes_total = 2;
+   */
+  nodesTotal: bigint;
+
+  /**
+   * @generated from field: bool done = 3;
+   */
+  done: boolean;
+};
+
+/**
+ * Describes the message cellar.data.v1.RestoreSnapshotResponse.
+ * Use `create(RestoreSnapshotResponseSchema)` to create a new message.
+ */
+export const RestoreSnapshotResponseSchema: GenMessage<RestoreSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 27);
+
+/**
+ * @generated from message cellar.data.v1.DeleteSnapshotRequest
+ */
+export type DeleteSnapshotRequest = Message<"cellar.data.v1.DeleteSnapshotRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.DeleteSnapshotRequest.
+ * Use `create(DeleteSnapshotRequestSchema)` to create a new message.
+ */
+export const DeleteSnapshotRequestSchema: GenMessage<DeleteSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 28);
+
+/**
+ * @generated from message cellar.data.v1.DeleteSnapshotResponse
+ */
+export type DeleteSnapshotResponse = Message<"cellar.data.v1.DeleteSnapshotResponse"> & {
+};
+
+/**
+ * Describes the message cellar.data.v1.DeleteSnapshotResponse.
+ * Use `create(DeleteSnapshotResponseSchema)` to create a new message.
+ */
+export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 29);
 
 /**
  * The truth about one datasource's tree, for every query. One instance per datasource. Paths are relative to the datasource: "" is its root.
@@ -604,7 +1273,8 @@ export const Index: GenService<{
     output: typeof ListNodesResponseSchema;
   },
   /**
-   * Everything below a folder, in tree order (a folder before its content; siblings by the bytes of "name" for files and "name/" for folders).
+   * Everything below a folder, or what a filter lets through, in tree order (a folder before its content; siblings by the bytes of "name" for
+   * files and "name/" for folders).
    *
    * @generated from rpc cellar.data.v1.Index.WalkNodes
    */
@@ -630,6 +1300,82 @@ export const Index: GenService<{
     methodKind: "unary";
     input: typeof GetPositionRequestSchema;
     output: typeof GetPositionResponseSchema;
+  },
+  /**
+   * What changed after a position, oldest first: the feed of those that keep a copy. Start: read GetPosition, then walk, then go on from that position.
+   * Errors: out_of_range with reason position_too_old when changes after it are gone already, or position_unknown when the feed ends before
+   * it: start over.
+   *
+   * @generated from rpc cellar.data.v1.Index.ListChanges
+   */
+  listChanges: {
+    methodKind: "unary";
+    input: typeof ListChangesRequestSchema;
+    output: typeof ListChangesResponseSchema;
+  },
+  /**
+   * The same, and what changes from then on, until the caller cancels.
+   *
+   * @generated from rpc cellar.data.v1.Index.WatchChanges
+   */
+  watchChanges: {
+    methodKind: "server_streaming";
+    input: typeof WatchChangesRequestSchema;
+    output: typeof WatchChangesResponseSchema;
+  },
+  /**
+   * Looks for damage in the whole index while it goes on working; with `repair` heals what can be known without the storage, in small
+   * transactions. The last response has `done`.
+   *
+   * @generated from rpc cellar.data.v1.Index.CheckIndex
+   */
+  checkIndex: {
+    methodKind: "server_streaming";
+    input: typeof CheckIndexRequestSchema;
+    output: typeof CheckIndexResponseSchema;
+  },
+  /**
+   * Writes all of the index, as it is at one moment, to a file in the service's folder; the oldest beyond the number kept are removed. The
+   * last response has the snapshot.
+   *
+   * @generated from rpc cellar.data.v1.Index.TakeSnapshot
+   */
+  takeSnapshot: {
+    methodKind: "server_streaming";
+    input: typeof TakeSnapshotRequestSchema;
+    output: typeof TakeSnapshotResponseSchema;
+  },
+  /**
+   * Newest first.
+   *
+   * @generated from rpc cellar.data.v1.Index.ListSnapshots
+   */
+  listSnapshots: {
+    methodKind: "unary";
+    input: typeof ListSnapshotsRequestSchema;
+    output: typeof ListSnapshotsResponseSchema;
+  },
+  /**
+   * Puts the tree of a snapshot in place of the present one, all or nothing, while readers go on. The index then covers no position of its
+   * storage, so that sync makes a full pass; those that follow its events are told to start over. Errors: not_found; data_loss with reason
+   * snapshot_damaged.
+   *
+   * @generated from rpc cellar.data.v1.Index.RestoreSnapshot
+   */
+  restoreSnapshot: {
+    methodKind: "server_streaming";
+    input: typeof RestoreSnapshotRequestSchema;
+    output: typeof RestoreSnapshotResponseSchema;
+  },
+  /**
+   * Errors: not_found.
+   *
+   * @generated from rpc cellar.data.v1.Index.DeleteSnapshot
+   */
+  deleteSnapshot: {
+    methodKind: "unary";
+    input: typeof DeleteSnapshotRequestSchema;
+    output: typeof DeleteSnapshotResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_cellar_data_v1_index, 0);
