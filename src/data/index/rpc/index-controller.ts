@@ -1,6 +1,6 @@
 import { type Index, type ListNodesRequest, ListNodesRequest_Order } from '#gen/cellar/data/v1/index_pb.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
-import { failedPrecondition, notFound } from '#kernel/fault.ts';
+import { Code, Fault, failedPrecondition, notFound } from '#kernel/fault.ts';
 import { cutPage, decodePlace } from '#kernel/paging.ts';
 import type { ApplyChanges } from '../logic/apply-changes.ts';
 import { isListPlace, type Listing, listingName } from '../logic/listing.ts';
@@ -89,7 +89,18 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
         sizeBytes: BigInt(sizeBytes),
       };
     },
+    listChanges: () => notYet(),
+    watchChanges: () => notYet(),
+    checkIndex: () => notYet(),
+    takeSnapshot: () => notYet(),
+    listSnapshots: () => notYet(),
+    restoreSnapshot: () => notYet(),
+    deleteSnapshot: () => notYet(),
   };
+}
+
+function notYet(): never {
+  throw new Fault(Code.Unimplemented, 'This part of the index is being built');
 }
 
 const orders: Readonly<Record<number, ListOrder>> = {

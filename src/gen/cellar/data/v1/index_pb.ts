@@ -613,7 +613,7 @@ export type NodeEvent = Message<"cellar.data.v1.NodeEvent"> & {
   node?: Node | undefined;
 
   /**
-   * Of a move; of a copy where it came from.
+   * Of a move.
    *
    * @generated from field: string old_path = 3;
    */
