@@ -4,6 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import { file_cellar_kernel_v1_options } from "../../kernel/v1/options_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -13,7 +14,39 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/data/v1/sync.proto.
  */
 export const file_cellar_data_v1_sync: GenFile = /*@__PURE__*/
-  fileDesc("ChljZWxsYXIvZGF0YS92MS9zeW5jLnByb3RvEg5jZWxsYXIuZGF0YS52MSIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCLzAgoKU3luY1N0YXR1cxIvCgVzdGF0ZRgBIAEoDjIgLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMuU3RhdGUSDgoGcmVhc29uGAIgASgJEjIKDmxhc3RfZnVsbF9wYXNzGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVmaWxlcxgEIAEoBBIPCgdmb2xkZXJzGAUgASgEEhIKCnNpemVfYnl0ZXMYBiABKAQSEAoIcG9zaXRpb24YByABKAQSDwoHc2tpcHBlZBgIIAEoBBIYChBza2lwcGVkX2V4YW1wbGVzGAkgAygJEhAKCG5vdGlmaWVkGAogASgIIm0KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEgoOU1RBVEVfU1RBUlRJTkcQARISCg5TVEFURV9XQVRDSElORxACEhIKDlNUQVRFX1NDQU5OSU5HEAMSEQoNU1RBVEVfQkxPQ0tFRBAEIjkKDVJlc3luY1JlcXVlc3QSDwoHZHJ5X3J1bhgBIAEoCBIXCg9jb25maXJtX2RlbGV0ZXMYAiABKAgijQEKDlJlc3luY1Byb2dyZXNzEgwKBHNlZW4YASABKAQSDwoHY3JlYXRlZBgCIAEoBBIPCgd1cGRhdGVkGAMgASgEEg8KB2RlbGV0ZWQYBCABKAQSDAoEZG9uZRgFIAEoCBIMCgRyYXRlGAYgASgBEg0KBW1vdmVkGAcgASgEEg8KB3NraXBwZWQYCCABKAQywAEKBFN5bmMSXwoNR2V0U3luY1N0YXR1cxIkLmNlbGxhci5kYXRhLnYxLkdldFN5bmNTdGF0dXNSZXF1ZXN0GhouY2VsbGFyLmRhdGEudjEuU3luY1N0YXR1cyIMirUYCAgBEgICBBgBElcKBlJlc3luYxIdLmNlbGxhci5kYXRhLnYxLlJlc3luY1JlcXVlc3QaHi5jZWxsYXIuZGF0YS52MS5SZXN5bmNQcm9ncmVzcyIMirUYCAgCEgIDBBgBMAFiBnByb3RvMw", [file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
+  fileDesc("ChljZWxsYXIvZGF0YS92MS9zeW5jLnByb3RvEg5jZWxsYXIuZGF0YS52MSIoCgxQYXVzZVJlcXVlc3QSGAoGcmVhc29uGAEgASgJQgi6SAVyAyjoByIPCg1SZXN1bWVSZXF1ZXN0IhYKFEdldFN5bmNTdGF0dXNSZXF1ZXN0ItIICgpTeW5jU3RhdHVzEi8KBXN0YXRlGAEgASgOMiAuY2VsbGFyLmRhdGEudjEuU3luY1N0YXR1cy5TdGF0ZRIOCgZyZWFzb24YAiABKAkSMgoObGFzdF9mdWxsX3Bhc3MYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGAQgASgEEg8KB2ZvbGRlcnMYBSABKAQSEgoKc2l6ZV9ieXRlcxgGIAEoBBIQCghwb3NpdGlvbhgHIAEoBBIPCgdza2lwcGVkGAggASgEEhgKEHNraXBwZWRfZXhhbXBsZXMYCSADKAkSEAoIbm90aWZpZWQYCiABKAgSMAoMcGF1c2VkX3NpbmNlGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxwYXVzZV9yZWFzb24YDCABKAkSDwoHd2FpdGluZxgNIAEoBBILCgNsYWcYDiABKAQSGQoRbGFzdF9mdWxsX3Bhc3NfbXMYDyABKAQSMwoHYmxvY2tlZBgQIAEoCzIiLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMuQmxvY2tlZBI5Cg1za2lwcGVkX2tpbmRzGBEgAygLMiIuY2VsbGFyLmRhdGEudjEuU3luY1N0YXR1cy5Ta2lwcGVkEg8KB2VzY2FwZWQYEiABKAQSGAoQZXNjYXBlZF9leGFtcGxlcxgTIAMoCRIvCgdydW5uaW5nGBQgASgLMh4uY2VsbGFyLmRhdGEudjEuUmVzeW5jUHJvZ3Jlc3MSFAoMaWdub3Jlc19jYXNlGBUgASgIEhsKE2lnbm9yZXNfY29tcG9zaXRpb24YFiABKAgaWQoHQmxvY2tlZBIOCgZyZWFzb24YASABKAkSDwoHZGVsZXRlcxgCIAEoBBINCgV0b3RhbBgDIAEoBBIQCghleGFtcGxlcxgEIAMoCRIMCgRoaW50GAUgASgJGu8BCgdTa2lwcGVkEjUKBGtpbmQYASABKA4yJy5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzLlNraXBwZWQuS2luZBINCgVjb3VudBgCIAEoBCKdAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9MSU5LEAESEAoMS0lORF9TUEVDSUFMEAISEwoPS0lORF9VTlJFQURBQkxFEAMSEQoNS0lORF9UT09fTE9ORxAEEg0KCUtJTkRfTE9PUBAFEhMKD0tJTkRfTU9VTlRfQVdBWRAGEhIKDktJTkRfU0FNRV9OQU1FEAcifwoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABISCg5TVEFURV9TVEFSVElORxABEhIKDlNUQVRFX1dBVENISU5HEAISEgoOU1RBVEVfU0NBTk5JTkcQAxIRCg1TVEFURV9CTE9DS0VEEAQSEAoMU1RBVEVfUEFVU0VEEAUiagoNUmVzeW5jUmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEhcKD2NvbmZpcm1fZGVsZXRlcxgCIAEoCBIWCgRwYXRoGAMgASgJQgi6SAVyAyiAIBIXCgVsaW1pdBgEIAEoDUIIukgFKgMYkE4i2gMKDlJlc3luY1Byb2dyZXNzEgwKBHNlZW4YASABKAQSDwoHY3JlYXRlZBgCIAEoBBIPCgd1cGRhdGVkGAMgASgEEg8KB2RlbGV0ZWQYBCABKAQSDAoEZG9uZRgFIAEoCBIMCgRyYXRlGAYgASgBEg0KBW1vdmVkGAcgASgEEg8KB3NraXBwZWQYCCABKAQSEAoIZXhwZWN0ZWQYCSABKAQSHgoRcmVtYWluaW5nX3NlY29uZHMYCiABKAFIAIgBARIUCgxjdXJyZW50X3BhdGgYCyABKAkSMwoFcGhhc2UYDCABKA4yJC5jZWxsYXIuZGF0YS52MS5SZXN5bmNQcm9ncmVzcy5QaGFzZRItCgdjaGFuZ2VzGA0gAygLMhwuY2VsbGFyLmRhdGEudjEuUmVzeW5jQ2hhbmdlEgwKBHBhdGgYDiABKAkSDwoHZHJ5X3J1bhgPIAEoCCJqCgVQaGFzZRIVChFQSEFTRV9VTlNQRUNJRklFRBAAEhEKDVBIQVNFX1dBSVRJTkcQARITCg9QSEFTRV9DT01QQVJJTkcQAhISCg5QSEFTRV9ERUxFVElORxADEg4KClBIQVNFX0RPTkUQBEIUChJfcmVtYWluaW5nX3NlY29uZHMi4QEKDFJlc3luY0NoYW5nZRIvCgRraW5kGAEgASgOMiEuY2VsbGFyLmRhdGEudjEuUmVzeW5jQ2hhbmdlLktpbmQSDAoEcGF0aBgCIAEoCRIQCghuZXdfcGF0aBgDIAEoCRIRCglpc19mb2xkZXIYBCABKAgSDQoFbm9kZXMYBSABKAQiXgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDwoLS0lORF9DUkVBVEUQARIPCgtLSU5EX1VQREFURRACEg8KC0tJTkRfREVMRVRFEAMSDQoJS0lORF9NT1ZFEAQy5AIKBFN5bmMSXwoNR2V0U3luY1N0YXR1cxIkLmNlbGxhci5kYXRhLnYxLkdldFN5bmNTdGF0dXNSZXF1ZXN0GhouY2VsbGFyLmRhdGEudjEuU3luY1N0YXR1cyIMirUYCAgBEgICBBgBElcKBlJlc3luYxIdLmNlbGxhci5kYXRhLnYxLlJlc3luY1JlcXVlc3QaHi5jZWxsYXIuZGF0YS52MS5SZXN5bmNQcm9ncmVzcyIMirUYCAgCEgIDBBgBMAESTwoFUGF1c2USHC5jZWxsYXIuZGF0YS52MS5QYXVzZVJlcXVlc3QaGi5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzIgyKtRgICAISAgMEGAESUQoGUmVzdW1lEh0uY2VsbGFyLmRhdGEudjEuUmVzdW1lUmVxdWVzdBoaLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMiDIq1GAgIAhICAwQYAWIGcHJvdG8z", [file_buf_validate_validate, file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
+
+/**
+ * @generated from message cellar.data.v1.PauseRequest
+ */
+export type PauseRequest = Message<"cellar.data.v1.PauseRequest"> & {
+  /**
+   * For people: shown with the status.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.PauseRequest.
+ * Use `create(PauseRequestSchema)` to create a new message.
+ */
+export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 0);
+
+/**
+ * @generated from message cellar.data.v1.ResumeRequest
+ */
+export type ResumeRequest = Message<"cellar.data.v1.ResumeRequest"> & {
+};
+
+/**
+ * Describes the message cellar.data.v1.ResumeRequest.
+ * Use `create(ResumeRequestSchema)` to create a new message.
+ */
+export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 1);
 
 /**
  * @generated from message cellar.data.v1.GetSyncStatusRequest
@@ -26,7 +59,7 @@ export type GetSyncStatusRequest = Message<"cellar.data.v1.GetSyncStatusRequest"
  * Use `create(GetSyncStatusRequestSchema)` to create a new message.
  */
 export const GetSyncStatusRequestSchema: GenMessage<GetSyncStatusRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 0);
+  messageDesc(file_cellar_data_v1_sync, 2);
 
 /**
  * @generated from message cellar.data.v1.SyncStatus
@@ -72,7 +105,7 @@ export type SyncStatus = Message<"cellar.data.v1.SyncStatus"> & {
   position: bigint;
 
   /**
-   * Entries the last full pass could not take in: unreadable folders, names that are not UTF-8.
+   * Entries that the last full pass did not take in.
    *
    * @generated from field: uint64 skipped = 8;
    */
@@ -91,6 +124,86 @@ export type SyncStatus = Message<"cellar.data.v1.SyncStatus"> & {
    * @generated from field: bool notified = 10;
    */
   notified: boolean;
+
+  /**
+   * Set while paused.
+   *
+   * @generated from field: google.protobuf.Timestamp paused_since = 11;
+   */
+  pausedSince?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string pause_reason = 12;
+   */
+  pauseReason: string;
+
+  /**
+   * Paths named by notifications that have not been looked at yet; while paused at most so many as are remembered.
+   *
+   * @generated from field: uint64 waiting = 13;
+   */
+  waiting: bigint;
+
+  /**
+   * Writes through Cellar itself that the index does not cover yet.
+   *
+   * @generated from field: uint64 lag = 14;
+   */
+  lag: bigint;
+
+  /**
+   * How long the last full pass took.
+   *
+   * @generated from field: uint64 last_full_pass_ms = 15;
+   */
+  lastFullPassMs: bigint;
+
+  /**
+   * Set while blocked: what would be deleted, and the command that confirms it.
+   *
+   * @generated from field: cellar.data.v1.SyncStatus.Blocked blocked = 16;
+   */
+  blocked?: SyncStatus_Blocked | undefined;
+
+  /**
+   * What `skipped` is made of.
+   *
+   * @generated from field: repeated cellar.data.v1.SyncStatus.Skipped skipped_kinds = 17;
+   */
+  skippedKinds: SyncStatus_Skipped[];
+
+  /**
+   * Entries whose names are not UTF-8, which are shown escaped; as of the last full pass, with the first few of them.
+   *
+   * @generated from field: uint64 escaped = 18;
+   */
+  escaped: bigint;
+
+  /**
+   * @generated from field: repeated string escaped_examples = 19;
+   */
+  escapedExamples: string[];
+
+  /**
+   * The pass that is under way, when there is one.
+   *
+   * @generated from field: cellar.data.v1.ResyncProgress running = 20;
+   */
+  running?: ResyncProgress | undefined;
+
+  /**
+   * Names that differ only in upper and lower case are one file there.
+   *
+   * @generated from field: bool ignores_case = 21;
+   */
+  ignoresCase: boolean;
+
+  /**
+   * Names that differ only in how characters are composed are one file there; the index has them composed (NFC).
+   *
+   * @generated from field: bool ignores_composition = 22;
+   */
+  ignoresComposition: boolean;
 };
 
 /**
@@ -98,7 +211,146 @@ export type SyncStatus = Message<"cellar.data.v1.SyncStatus"> & {
  * Use `create(SyncStatusSchema)` to create a new message.
  */
 export const SyncStatusSchema: GenMessage<SyncStatus> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 1);
+  messageDesc(file_cellar_data_v1_sync, 3);
+
+/**
+ * @generated from message cellar.data.v1.SyncStatus.Blocked
+ */
+export type SyncStatus_Blocked = Message<"cellar.data.v1.SyncStatus.Blocked"> & {
+  /**
+   * Such as `deletes_unconfirmed`, `folder_missing`, `folder_empty`, `folder_other`, `mount_away`.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * Files and folders that are gone; 0 when that was not counted.
+   *
+   * @generated from field: uint64 deletes = 2;
+   */
+  deletes: bigint;
+
+  /**
+   * Files and folders known.
+   *
+   * @generated from field: uint64 total = 3;
+   */
+  total: bigint;
+
+  /**
+   * The first few paths that are gone.
+   *
+   * @generated from field: repeated string examples = 4;
+   */
+  examples: string[];
+
+  /**
+   * What to do about it; ends with the exact command.
+   *
+   * @generated from field: string hint = 5;
+   */
+  hint: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.SyncStatus.Blocked.
+ * Use `create(SyncStatus_BlockedSchema)` to create a new message.
+ */
+export const SyncStatus_BlockedSchema: GenMessage<SyncStatus_Blocked> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 3, 0);
+
+/**
+ * @generated from message cellar.data.v1.SyncStatus.Skipped
+ */
+export type SyncStatus_Skipped = Message<"cellar.data.v1.SyncStatus.Skipped"> & {
+  /**
+   * @generated from field: cellar.data.v1.SyncStatus.Skipped.Kind kind = 1;
+   */
+  kind: SyncStatus_Skipped_Kind;
+
+  /**
+   * @generated from field: uint64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message cellar.data.v1.SyncStatus.Skipped.
+ * Use `create(SyncStatus_SkippedSchema)` to create a new message.
+ */
+export const SyncStatus_SkippedSchema: GenMessage<SyncStatus_Skipped> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 3, 1);
+
+/**
+ * @generated from enum cellar.data.v1.SyncStatus.Skipped.Kind
+ */
+export const SyncStatus_Skipped_Kind = {
+  /**
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Symbolic links: they are not followed.
+   *
+   * @generated from enum value: KIND_LINK = 1;
+   */
+  LINK: 1,
+
+  /**
+   * Devices, sockets and pipes.
+   *
+   * @generated from enum value: KIND_SPECIAL = 2;
+   */
+  SPECIAL: 2,
+
+  /**
+   * Files and folders that cannot be read: what is known of them is kept.
+   *
+   * @generated from enum value: KIND_UNREADABLE = 3;
+   */
+  UNREADABLE: 3,
+
+  /**
+   * Paths that are too long for the index.
+   *
+   * @generated from enum value: KIND_TOO_LONG = 4;
+   */
+  TOO_LONG: 4,
+
+  /**
+   * Folders that lie in themselves, by a mount.
+   *
+   * @generated from enum value: KIND_LOOP = 5;
+   */
+  LOOP: 5,
+
+  /**
+   * Folders where another disk was mounted before and is not now: what is known of them is kept.
+   *
+   * @generated from enum value: KIND_MOUNT_AWAY = 6;
+   */
+  MOUNT_AWAY: 6,
+
+  /**
+   * Names that are the same as another on such a volume.
+   *
+   * @generated from enum value: KIND_SAME_NAME = 7;
+   */
+  SAME_NAME: 7,
+} as const;
+
+/**
+ * @generated from enum cellar.data.v1.SyncStatus.Skipped.Kind
+ */
+export type SyncStatus_Skipped_Kind = (typeof SyncStatus_Skipped_Kind)[keyof typeof SyncStatus_Skipped_Kind] | UnknownEnum;
+
+/**
+ * Describes the enum cellar.data.v1.SyncStatus.Skipped.Kind.
+ */
+export const SyncStatus_Skipped_KindSchema: GenEnum<SyncStatus_Skipped_Kind> = /*@__PURE__*/
+  enumDesc(file_cellar_data_v1_sync, 3, 1, 0);
 
 /**
  * @generated from enum cellar.data.v1.SyncStatus.State
@@ -132,6 +384,13 @@ export const SyncStatus_State = {
    * @generated from enum value: STATE_BLOCKED = 4;
    */
   BLOCKED: 4,
+
+  /**
+   * Changes by other programs wait until somebody resumes.
+   *
+   * @generated from enum value: STATE_PAUSED = 5;
+   */
+  PAUSED: 5,
 } as const;
 
 /**
@@ -143,13 +402,15 @@ export type SyncStatus_State = (typeof SyncStatus_State)[keyof typeof SyncStatus
  * Describes the enum cellar.data.v1.SyncStatus.State.
  */
 export const SyncStatus_StateSchema: GenEnum<SyncStatus_State> = /*@__PURE__*/
-  enumDesc(file_cellar_data_v1_sync, 1, 0);
+  enumDesc(file_cellar_data_v1_sync, 3, 0);
 
 /**
  * @generated from message cellar.data.v1.ResyncRequest
  */
 export type ResyncRequest = Message<"cellar.data.v1.ResyncRequest"> & {
   /**
+   * Tells what would be done, and does nothing.
+   *
    * @generated from field: bool dry_run = 1;
    */
   dryRun: boolean;
@@ -158,6 +419,20 @@ export type ResyncRequest = Message<"cellar.data.v1.ResyncRequest"> & {
    * @generated from field: bool confirm_deletes = 2;
    */
   confirmDeletes: boolean;
+
+  /**
+   * Only this folder and all below; empty: everything.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * How many changes the answers name, for people to look at.
+   *
+   * @generated from field: uint32 limit = 4;
+   */
+  limit: number;
 };
 
 /**
@@ -165,7 +440,7 @@ export type ResyncRequest = Message<"cellar.data.v1.ResyncRequest"> & {
  * Use `create(ResyncRequestSchema)` to create a new message.
  */
 export const ResyncRequestSchema: GenMessage<ResyncRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 2);
+  messageDesc(file_cellar_data_v1_sync, 4);
 
 /**
  * @generated from message cellar.data.v1.ResyncProgress
@@ -212,6 +487,51 @@ export type ResyncProgress = Message<"cellar.data.v1.ResyncProgress"> & {
    * @generated from field: uint64 skipped = 8;
    */
   skipped: bigint;
+
+  /**
+   * Entries there are likely to be: as many as the index knew; 0: not known.
+   *
+   * @generated from field: uint64 expected = 9;
+   */
+  expected: bigint;
+
+  /**
+   * Unit: seconds. Absent: not known.
+   *
+   * @generated from field: optional double remaining_seconds = 10;
+   */
+  remainingSeconds?: number | undefined;
+
+  /**
+   * The folder being compared.
+   *
+   * @generated from field: string current_path = 11;
+   */
+  currentPath: string;
+
+  /**
+   * @generated from field: cellar.data.v1.ResyncProgress.Phase phase = 12;
+   */
+  phase: ResyncProgress_Phase;
+
+  /**
+   * The first changes, as many as were asked for; each is told once, in the answer after it was found.
+   *
+   * @generated from field: repeated cellar.data.v1.ResyncChange changes = 13;
+   */
+  changes: ResyncChange[];
+
+  /**
+   * What the pass is of; empty: everything.
+   *
+   * @generated from field: string path = 14;
+   */
+  path: string;
+
+  /**
+   * @generated from field: bool dry_run = 15;
+   */
+  dryRun: boolean;
 };
 
 /**
@@ -219,7 +539,132 @@ export type ResyncProgress = Message<"cellar.data.v1.ResyncProgress"> & {
  * Use `create(ResyncProgressSchema)` to create a new message.
  */
 export const ResyncProgressSchema: GenMessage<ResyncProgress> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 3);
+  messageDesc(file_cellar_data_v1_sync, 5);
+
+/**
+ * @generated from enum cellar.data.v1.ResyncProgress.Phase
+ */
+export const ResyncProgress_Phase = {
+  /**
+   * @generated from enum value: PHASE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Another pass is under way.
+   *
+   * @generated from enum value: PHASE_WAITING = 1;
+   */
+  WAITING: 1,
+
+  /**
+   * @generated from enum value: PHASE_COMPARING = 2;
+   */
+  COMPARING: 2,
+
+  /**
+   * @generated from enum value: PHASE_DELETING = 3;
+   */
+  DELETING: 3,
+
+  /**
+   * @generated from enum value: PHASE_DONE = 4;
+   */
+  DONE: 4,
+} as const;
+
+/**
+ * @generated from enum cellar.data.v1.ResyncProgress.Phase
+ */
+export type ResyncProgress_Phase = (typeof ResyncProgress_Phase)[keyof typeof ResyncProgress_Phase] | UnknownEnum;
+
+/**
+ * Describes the enum cellar.data.v1.ResyncProgress.Phase.
+ */
+export const ResyncProgress_PhaseSchema: GenEnum<ResyncProgress_Phase> = /*@__PURE__*/
+  enumDesc(file_cellar_data_v1_sync, 5, 0);
+
+/**
+ * @generated from message cellar.data.v1.ResyncChange
+ */
+export type ResyncChange = Message<"cellar.data.v1.ResyncChange"> & {
+  /**
+   * @generated from field: cellar.data.v1.ResyncChange.Kind kind = 1;
+   */
+  kind: ResyncChange_Kind;
+
+  /**
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * Of a move.
+   *
+   * @generated from field: string new_path = 3;
+   */
+  newPath: string;
+
+  /**
+   * @generated from field: bool is_folder = 4;
+   */
+  isFolder: boolean;
+
+  /**
+   * Files and folders there, itself included; of deletions and moves.
+   *
+   * @generated from field: uint64 nodes = 5;
+   */
+  nodes: bigint;
+};
+
+/**
+ * Describes the message cellar.data.v1.ResyncChange.
+ * Use `create(ResyncChangeSchema)` to create a new message.
+ */
+export const ResyncChangeSchema: GenMessage<ResyncChange> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 6);
+
+/**
+ * @generated from enum cellar.data.v1.ResyncChange.Kind
+ */
+export const ResyncChange_Kind = {
+  /**
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: KIND_CREATE = 1;
+   */
+  CREATE: 1,
+
+  /**
+   * @generated from enum value: KIND_UPDATE = 2;
+   */
+  UPDATE: 2,
+
+  /**
+   * @generated from enum value: KIND_DELETE = 3;
+   */
+  DELETE: 3,
+
+  /**
+   * @generated from enum value: KIND_MOVE = 4;
+   */
+  MOVE: 4,
+} as const;
+
+/**
+ * @generated from enum cellar.data.v1.ResyncChange.Kind
+ */
+export type ResyncChange_Kind = (typeof ResyncChange_Kind)[keyof typeof ResyncChange_Kind] | UnknownEnum;
+
+/**
+ * Describes the enum cellar.data.v1.ResyncChange.Kind.
+ */
+export const ResyncChange_KindSchema: GenEnum<ResyncChange_Kind> = /*@__PURE__*/
+  enumDesc(file_cellar_data_v1_sync, 6, 0);
 
 /**
  * Keeps one datasource's index in step with its folder. One instance per datasource.
@@ -236,7 +681,8 @@ export const Sync: GenService<{
     output: typeof SyncStatusSchema;
   },
   /**
-   * A full pass; sends progress until done. Errors: failed_precondition when it would delete more than it may without `confirm_deletes`.
+   * A full pass, or one of a branch; sends progress until done. Errors: failed_precondition when it would delete more than it may without
+   * `confirm_deletes`, or while paused (reason `paused`, a dry run excepted); not_found when neither folder nor index have the path.
    *
    * @generated from rpc cellar.data.v1.Sync.Resync
    */
@@ -244,6 +690,27 @@ export const Sync: GenService<{
     methodKind: "server_streaming";
     input: typeof ResyncRequestSchema;
     output: typeof ResyncProgressSchema;
+  },
+  /**
+   * Stops taking in what other programs change, until resumed; writes through Cellar itself stay visible at once. It outlasts restarts.
+   * Pausing again keeps the time and takes the new reason.
+   *
+   * @generated from rpc cellar.data.v1.Sync.Pause
+   */
+  pause: {
+    methodKind: "unary";
+    input: typeof PauseRequestSchema;
+    output: typeof SyncStatusSchema;
+  },
+  /**
+   * Ends a pause; a full pass then finds what was missed. Nothing happens when there is none.
+   *
+   * @generated from rpc cellar.data.v1.Sync.Resume
+   */
+  resume: {
+    methodKind: "unary";
+    input: typeof ResumeRequestSchema;
+    output: typeof SyncStatusSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_cellar_data_v1_sync, 0);
