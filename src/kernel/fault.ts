@@ -33,6 +33,8 @@ export interface FaultOptions {
   readonly violations?: readonly Violation[];
   /** After how many milliseconds a retry makes sense; absent: do not retry unless the code is `unavailable`. */
   readonly retryAfterMs?: number;
+  /** What the code that catches it may need, such as the id of what was met; stays in the process. */
+  readonly details?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
 }
 
@@ -46,6 +48,7 @@ export class Fault extends Error {
   readonly hint: string | undefined;
   readonly violations: readonly Violation[];
   readonly retryAfterMs: number | undefined;
+  readonly details: Readonly<Record<string, string>>;
 
   constructor(code: Code, message: string, options: FaultOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -55,6 +58,7 @@ export class Fault extends Error {
     this.hint = options.hint;
     this.violations = options.violations ?? [];
     this.retryAfterMs = options.retryAfterMs;
+    this.details = options.details ?? {};
   }
 
   /** True when the same request may succeed later without anybody changing it. */

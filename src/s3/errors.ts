@@ -127,7 +127,7 @@ const byReason: Readonly<Record<string, S3Code>> = {
   bucket_exists: 'BucketAlreadyExists',
   bucket_not_empty: 'BucketNotEmpty',
   customer_key_missing: 'InvalidRequest',
-  customer_key_wrong: 'AccessDenied',
+  customer_key_wrong: 'InvalidRequest',
   no_such_kms_key: 'KMS.NotFoundException',
   invalid_part: 'InvalidPart',
   invalid_part_order: 'InvalidPartOrder',
