@@ -45,3 +45,55 @@ test('nested folders and roots are refused with the reason, the others served', 
   assert.match(plan.problems['root'] ?? '', /no parent folder/);
   assert.ok(names(plan).includes('cellar.grpc.data.index.other'));
 });
+
+test('a folder of buckets has one objects service, one index and one sync for all', () => {
+  const plan = planData({ docs: { folder: '/srv/docs' }, s3: { folder: '/srv/s3', kind: 'buckets' } }, {});
+  assert.deepEqual(plan.problems, {});
+  assert.deepEqual(names(plan), [
+    'cellar.grpc.data.index.docs',
+    'cellar.grpc.data.index.s3',
+    'cellar.grpc.data.objects.local1',
+    'cellar.grpc.data.objects.local2',
+    'cellar.grpc.data.sync.docs',
+    'cellar.grpc.data.sync.s3',
+  ]);
+  assert.deepEqual(plan.instances[1]?.plan, { parent: '/srv/s3', bucketsOf: 's3', buckets: [] });
+  assert.deepEqual(plan.instances.at(-1)?.plan, {
+    datasource: 's3',
+    kind: 'buckets',
+    folder: '/srv/s3',
+    objectsService: 'cellar.grpc.data.objects.local2',
+  });
+});
+
+test('a second folder of buckets is refused, and so is a datasource inside one', () => {
+  const plan = planData(
+    { s3: { folder: '/srv/s3', kind: 'buckets' }, more: { folder: '/srv/more', kind: 'buckets' }, a: { folder: '/srv/s3/a' } },
+    {},
+  );
+  assert.match(plan.problems['more'] ?? '', /made in datasource "s3" already/);
+  assert.match(plan.problems['a'] ?? '', /lie inside each other/);
+});
+
+test('buckets of another server share one objects service per access key', () => {
+  const remote = { endpoint: 'https://s3.example.org', bucket: 'b', prefix: '', region: 'us-east-1', accessKey: 'K1' };
+  const plan = planData(
+    {
+      a: { kind: 'remote', remote: { ...remote, prefix: 'a/' } },
+      b: { kind: 'remote', remote: { ...remote, prefix: 'b/' } },
+      c: { kind: 'remote', remote: { ...remote, bucket: 'c', accessKey: 'K2' } },
+      inside: { kind: 'remote', remote: { ...remote, prefix: 'a/x/' } },
+      nothing: { kind: 'remote' },
+    },
+    {},
+  );
+  assert.deepEqual(Object.keys(plan.problems), ['inside', 'nothing']);
+  assert.deepEqual(plan.parents, { gateway1: 'https://s3.example.org K1', gateway2: 'https://s3.example.org K2' });
+  assert.deepEqual(plan.instances[0]?.plan, {
+    parent: '',
+    buckets: [
+      { bucket: 'a', folder: '', remote: { ...remote, prefix: 'a/' } },
+      { bucket: 'b', folder: '', remote: { ...remote, prefix: 'b/' } },
+    ],
+  });
+});

@@ -1,3 +1,4 @@
+import type { DatasourceSettings } from '#data/plan.ts';
 import type { ServiceDefinition } from '#kernel/services/service.ts';
 
 /** Which instances serve the datasources. */
@@ -14,7 +15,7 @@ export interface Catalogue {
   /** By the service's name. A process with one service loads that one's `main.ts` and no other. */
   readonly services: Readonly<Record<string, () => Promise<ServiceDefinition>>>;
   readonly plan: (
-    datasources: Readonly<Record<string, { readonly folder: string }>>,
+    datasources: Readonly<Record<string, DatasourceSettings>>,
     known: Readonly<Record<string, string>>,
     /** Files and folders of the installation itself, which no datasource may hold. */
     own: readonly string[],

@@ -1,11 +1,13 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
+import type { DatasourceSettings } from '#data/plan.ts';
 import { failedPrecondition } from '#kernel/fault.ts';
 import { homePaths, ownPaths } from '#kernel/process/paths.ts';
 import type { ServiceDefinition, ServiceInstance } from '#kernel/services/service.ts';
 import { type Settings, settingValue } from '#kernel/settings/resolve.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { Catalogue } from './catalogue.ts';
+import type { PlatformSettings } from './settings.ts';
 
 export interface DataInstances {
   readonly instances: readonly ServiceInstance[];
@@ -24,22 +26,24 @@ export async function planInstances(
   plan: Catalogue['plan'],
 ): Promise<DataInstances> {
   const { parents: path } = homePaths(home);
-  const datasources = settingValue(settings, 'datasources') as Readonly<Record<string, { readonly folder: string }>>;
-  const folders = Object.fromEntries(
+  const datasources = settingValue(settings, 'datasources') as PlatformSettings['datasources']['datasources'];
+  const meant = Object.fromEntries(
     Object.entries(datasources)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .filter(([, { folder }]) => folder)
-      .map(([name, { folder }]) => [name, { folder: isAbsolute(folder) ? folder : resolve(home, folder) }]),
+      .filter(([, group]) => (group.kind === 'remote' ? group.endpoint : group.folder))
+      .map(([name, group]) => [name, settingsOfOne(home, group)]),
   );
   const known = await readParents(path);
-  const { instances, parents, problems } = await plan(folders, known, ownPaths(home));
+  const { instances, parents, problems } = await plan(meant, known, ownPaths(home));
   if (JSON.stringify(parents) !== JSON.stringify(known)) {
     await writeFile(`${path}.tmp`, `${JSON.stringify(parents, undefined, 2)}\n`, { mode: 0o600, flush: true });
     await rename(`${path}.tmp`, path);
   }
   return {
     problems: {
-      ...Object.fromEntries(Object.keys(datasources).flatMap((name) => (name in folders ? [] : [[name, 'no folder is given']]))),
+      ...Object.fromEntries(
+        Object.entries(datasources).flatMap(([name, group]) => (name in meant ? [] : [[name, missing[group.kind]]])),
+      ),
       ...problems,
     },
     instances: instances.flatMap(({ service, instance, plan: own }) => {
@@ -47,6 +51,21 @@ export async function planInstances(
       return definition ? [{ definition, instance, plan: own }] : [];
     }),
   };
+}
+
+type Group = PlatformSettings['datasources']['datasources'][string];
+
+const missing: Readonly<Record<Group['kind'], string>> = {
+  folder: 'no folder is given',
+  buckets: 'no folder is given',
+  remote: 'no endpoint is given',
+};
+
+function settingsOfOne(home: string, group: Group): DatasourceSettings {
+  const { kind, folder, endpoint, bucket, prefix, region, accessKey } = group;
+  if (kind !== 'remote') return { kind, folder: isAbsolute(folder) ? folder : resolve(home, folder) };
+  const below = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
+  return { kind, remote: { endpoint: endpoint.replace(/\/$/, ''), bucket, prefix: below, region, accessKey } };
 }
 
 async function readParents(path: string): Promise<Readonly<Record<string, string>>> {

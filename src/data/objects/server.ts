@@ -1,11 +1,12 @@
 import { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
 import { implement } from '#kernel/calls/dispatcher.ts';
+import { Code, Fault } from '#kernel/fault.ts';
 import { createGuard, type Guard } from '#kernel/guard/guard.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import { serveStreams } from '#kernel/streams/remote.ts';
 import { keepTrimmed } from '#kernel/streams/trim.ts';
 import { createS3Handler } from '#s3/handler.ts';
-import type { ObjectsPlan } from '../plan.ts';
+import type { DatasourcePlan, ObjectsPlan } from '../plan.ts';
 import { createFolderBackend } from './logic/folder-backend.ts';
 import { s3Access } from './logic/s3-access.ts';
 import { recordS3 } from './logic/s3-records.ts';
@@ -44,7 +45,7 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
     backend,
     authenticate: (accessKey) => guard.keySecret(accessKey),
     authorize: async (caller, operation, bucket, key, isDeep) => {
-      const { action, resource, extent } = s3Access(operation, bucket, key, isDeep);
+      const { action, resource, extent } = s3Access(operation, bucket, key, isDeep, plan.bucketsOf);
       await guard.assertAllowed(caller, action, resource, undefined, extent);
     },
     observe: recordS3(micro),
@@ -53,10 +54,29 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
   });
   return {
     bindings: [
-      implement(Objects, createObjectsController({ backend, position: (callSignal) => stream.head(callSignal) })),
+      implement(
+        Objects,
+        createObjectsController({
+          backend,
+          position: (callSignal) => stream.head(callSignal),
+          isVisible: async (caller, bucket, callSignal) => {
+            const { action, resource } = s3Access('HeadBucket', bucket, undefined, false, plan.bucketsOf);
+            return guard.assertAllowed(caller, action, resource, callSignal).then(() => true, deniedOnly);
+          },
+          isTaken: (bucket) => {
+            const other = micro.registry.get(`cellar.grpc.data.index.${bucket}`)?.plan as DatasourcePlan | undefined;
+            return other !== undefined && other.kind !== 'buckets';
+          },
+        }),
+      ),
       serveStreams([stream], signal),
     ],
     http,
     check: (checkSignal) => database.check(checkSignal),
   };
+}
+
+function deniedOnly(error: unknown): false {
+  if (error instanceof Fault && (error.code === Code.PermissionDenied || error.code === Code.Unauthenticated)) return false;
+  throw error;
 }

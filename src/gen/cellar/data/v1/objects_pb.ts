@@ -6,13 +6,15 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import { file_cellar_kernel_v1_options } from "../../kernel/v1/options_pb.ts";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file cellar/data/v1/objects.proto.
  */
 export const file_cellar_data_v1_objects: GenFile = /*@__PURE__*/
-  fileDesc("ChxjZWxsYXIvZGF0YS92MS9vYmplY3RzLnByb3RvEg5jZWxsYXIuZGF0YS52MSKYAgoMT2JqZWN0Q2hhbmdlEi8KBGtpbmQYASABKA4yIS5jZWxsYXIuZGF0YS52MS5PYmplY3RDaGFuZ2UuS2luZBIOCgZidWNrZXQYAiABKAkSCwoDa2V5GAMgASgJEg8KB25ld19rZXkYBCABKAkSEgoKc2l6ZV9ieXRlcxgFIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgGIAEoAxINCgVpbm9kZRgHIAEoBBIMCgRldGFnGAggASgJImAKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfUFVUEAESDwoLS0lORF9ERUxFVEUQAhIUChBLSU5EX01BS0VfRk9MREVSEAMSDQoJS0lORF9NT1ZFEAQiewoKT2JqZWN0SW5mbxILCgNrZXkYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgDIAEoAxIMCgRldGFnGAQgASgJEhQKDGNvbnRlbnRfdHlwZRgFIAEoCRIQCghwb3NpdGlvbhgGIAEoBCIaChhHZXRDaGFuZ2VQb3NpdGlvblJlcXVlc3QiLQoZR2V0Q2hhbmdlUG9zaXRpb25SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoBCJ/ChBHZXRPYmplY3RSZXF1ZXN0EhcKBmJ1Y2tldBgBIAEoCUIHukgEcgIQARIXCgNrZXkYAiABKAlCCrpIB3IFEAEogAgSEgoKZmlyc3RfYnl0ZRgDIAEoBBIOCgZsZW5ndGgYBCABKAQSFQoNc3VmZml4X2xlbmd0aBgFIAEoBCJvChFHZXRPYmplY3RSZXNwb25zZRIoCgRpbmZvGAEgASgLMhouY2VsbGFyLmRhdGEudjEuT2JqZWN0SW5mbxIMCgRkYXRhGAIgASgMEhIKCmZpcnN0X2J5dGUYAyABKAQSDgoGbGVuZ3RoGAQgASgEIvgBChBQdXRPYmplY3RSZXF1ZXN0EjcKBnRhcmdldBgBIAEoCzInLmNlbGxhci5kYXRhLnYxLlB1dE9iamVjdFJlcXVlc3QuVGFyZ2V0EgwKBGRhdGEYAiABKAwanAEKBlRhcmdldBIXCgZidWNrZXQYASABKAlCB7pIBHICEAESFwoDa2V5GAIgASgJQgq6SAdyBRABKIAIEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRIRCglpZl9hYnNlbnQYBCABKAgSFwoKc2l6ZV9ieXRlcxgFIAEoBEgAiAEBEg8KB2lmX2V0YWcYBiABKAlCDQoLX3NpemVfYnl0ZXMiRQoRTWFrZUZvbGRlclJlcXVlc3QSFwoGYnVja2V0GAEgASgJQge6SARyAhABEhcKA2tleRgCIAEoCUIKukgHcgUQASiACCImChJNYWtlRm9sZGVyUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAQicwoPTW92ZVBhdGhSZXF1ZXN0EhcKBmJ1Y2tldBgBIAEoCUIHukgEcgIQARIXCgNrZXkYAiABKAlCCrpIB3IFEAEogAgSGwoHbmV3X2tleRgDIAEoCUIKukgHcgUQASiACBIRCglvdmVyd3JpdGUYBCABKAgiJAoQTW92ZVBhdGhSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoBCJzCg9Db3B5UGF0aFJlcXVlc3QSFwoGYnVja2V0GAEgASgJQge6SARyAhABEhcKA2tleRgCIAEoCUIKukgHcgUQASiACBIbCgduZXdfa2V5GAMgASgJQgq6SAdyBRABKIAIEhEKCW92ZXJ3cml0ZRgEIAEoCCIzChBDb3B5UGF0aFJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgEEg0KBWZpbGVzGAIgASgEIlgKEURlbGV0ZVBhdGhSZXF1ZXN0EhcKBmJ1Y2tldBgBIAEoCUIHukgEcgIQARIXCgNrZXkYAiABKAlCCrpIB3IFEAEogAgSEQoJcmVjdXJzaXZlGAMgASgIIiYKEkRlbGV0ZVBhdGhSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoBDLBBQoHT2JqZWN0cxJ2ChFHZXRDaGFuZ2VQb3NpdGlvbhIoLmNlbGxhci5kYXRhLnYxLkdldENoYW5nZVBvc2l0aW9uUmVxdWVzdBopLmNlbGxhci5kYXRhLnYxLkdldENoYW5nZVBvc2l0aW9uUmVzcG9uc2UiDIq1GAgIARICAgQYARJgCglHZXRPYmplY3QSIC5jZWxsYXIuZGF0YS52MS5HZXRPYmplY3RSZXF1ZXN0GiEuY2VsbGFyLmRhdGEudjEuR2V0T2JqZWN0UmVzcG9uc2UiDIq1GAgIARICAgQYATABElcKCVB1dE9iamVjdBIgLmNlbGxhci5kYXRhLnYxLlB1dE9iamVjdFJlcXVlc3QaGi5jZWxsYXIuZGF0YS52MS5PYmplY3RJbmZvIgqKtRgGCAISAgIEKAESYQoKTWFrZUZvbGRlchIhLmNlbGxhci5kYXRhLnYxLk1ha2VGb2xkZXJSZXF1ZXN0GiIuY2VsbGFyLmRhdGEudjEuTWFrZUZvbGRlclJlc3BvbnNlIgyKtRgICAISAgIEGAESWQoITW92ZVBhdGgSHy5jZWxsYXIuZGF0YS52MS5Nb3ZlUGF0aFJlcXVlc3QaIC5jZWxsYXIuZGF0YS52MS5Nb3ZlUGF0aFJlc3BvbnNlIgqKtRgGCAISAgIEEl4KCENvcHlQYXRoEh8uY2VsbGFyLmRhdGEudjEuQ29weVBhdGhSZXF1ZXN0GiAuY2VsbGFyLmRhdGEudjEuQ29weVBhdGhSZXNwb25zZSIPirUYCwgCEgICBCiA3dsBEmUKCkRlbGV0ZVBhdGgSIS5jZWxsYXIuZGF0YS52MS5EZWxldGVQYXRoUmVxdWVzdBoiLmNlbGxhci5kYXRhLnYxLkRlbGV0ZVBhdGhSZXNwb25zZSIQirUYDAgCEgICBBgBKMDPJGIGcHJvdG8z", [file_buf_validate_validate, file_cellar_kernel_v1_options]);
+  fileDesc("ChxjZWxsYXIvZGF0YS92MS9vYmplY3RzLnByb3RvEg5jZWxsYXIuZGF0YS52MSKYAgoMT2JqZWN0Q2hhbmdlEi8KBGtpbmQYASABKA4yIS5jZWxsYXIuZGF0YS52MS5PYmplY3RDaGFuZ2UuS2luZBIOCgZidWNrZXQYAiABKAkSCwoDa2V5GAMgASgJEg8KB25ld19rZXkYBCABKAkSEgoKc2l6ZV9ieXRlcxgFIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgGIAEoAxINCgVpbm9kZRgHIAEoBBIMCgRldGFnGAggASgJImAKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfUFVUEAESDwoLS0lORF9ERUxFVEUQAhIUChBLSU5EX01BS0VfRk9MREVSEAMSDQoJS0lORF9NT1ZFEAQiewoKT2JqZWN0SW5mbxILCgNrZXkYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgDIAEoAxIMCgRldGFnGAQgASgJEhQKDGNvbnRlbnRfdHlwZRgFIAEoCRIQCghwb3NpdGlvbhgGIAEoBCIaChhHZXRDaGFuZ2VQb3NpdGlvblJlcXVlc3QiLQoZR2V0Q2hhbmdlUG9zaXRpb25SZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoBCJ/ChBHZXRPYmplY3RSZXF1ZXN0EhcKBmJ1Y2tldBgBIAEoCUIHukgEcgIQARIXCgNrZXkYAiABKAlCCrpIB3IFEAEogAgSEgoKZmlyc3RfYnl0ZRgDIAEoBBIOCgZsZW5ndGgYBCABKAQSFQoNc3VmZml4X2xlbmd0aBgFIAEoBCJvChFHZXRPYmplY3RSZXNwb25zZRIoCgRpbmZvGAEgASgLMhouY2VsbGFyLmRhdGEudjEuT2JqZWN0SW5mbxIMCgRkYXRhGAIgASgMEhIKCmZpcnN0X2J5dGUYAyABKAQSDgoGbGVuZ3RoGAQgASgEIvgBChBQdXRPYmplY3RSZXF1ZXN0EjcKBnRhcmdldBgBIAEoCzInLmNlbGxhci5kYXRhLnYxLlB1dE9iamVjdFJlcXVlc3QuVGFyZ2V0EgwKBGRhdGEYAiABKAwanAEKBlRhcmdldBIXCgZidWNrZXQYASABKAlCB7pIBHICEAESFwoDa2V5GAIgASgJQgq6SAdyBRABKIAIEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRIRCglpZl9hYnNlbnQYBCABKAgSFwoKc2l6ZV9ieXRlcxgFIAEoBEgAiAEBEg8KB2lmX2V0YWcYBiABKAlCDQoLX3NpemVfYnl0ZXMiRQoRTWFrZUZvbGRlclJlcXVlc3QSFwoGYnVja2V0GAEgASgJQge6SARyAhABEhcKA2tleRgCIAEoCUIKukgHcgUQASiACCImChJNYWtlRm9sZGVyUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAQicwoPTW92ZVBhdGhSZXF1ZXN0EhcKBmJ1Y2tldBgBIAEoCUIHukgEcgIQARIXCgNrZXkYAiABKAlCCrpIB3IFEAEogAgSGwoHbmV3X2tleRgDIAEoCUIKukgHcgUQASiACBIRCglvdmVyd3JpdGUYBCABKAgiJAoQTW92ZVBhdGhSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoBCJzCg9Db3B5UGF0aFJlcXVlc3QSFwoGYnVja2V0GAEgASgJQge6SARyAhABEhcKA2tleRgCIAEoCUIKukgHcgUQASiACBIbCgduZXdfa2V5GAMgASgJQgq6SAdyBRABKIAIEhEKCW92ZXJ3cml0ZRgEIAEoCCIzChBDb3B5UGF0aFJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgEEg0KBWZpbGVzGAIgASgEIlgKEURlbGV0ZVBhdGhSZXF1ZXN0EhcKBmJ1Y2tldBgBIAEoCUIHukgEcgIQARIXCgNrZXkYAiABKAlCCrpIB3IFEAEogAgSEQoJcmVjdXJzaXZlGAMgASgIIiYKEkRlbGV0ZVBhdGhSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoBCIUChJMaXN0QnVja2V0c1JlcXVlc3QiwQEKE0xpc3RCdWNrZXRzUmVzcG9uc2USOwoHYnVja2V0cxgBIAMoCzIqLmNlbGxhci5kYXRhLnYxLkxpc3RCdWNrZXRzUmVzcG9uc2UuQnVja2V0Gm0KBkJ1Y2tldBIMCgRuYW1lGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghvd25lcl9pZBgDIAEoCRISCgpvd25lcl9uYW1lGAQgASgJIjAKE0NyZWF0ZUJ1Y2tldFJlcXVlc3QSGQoGYnVja2V0GAEgASgJQgm6SAZyBBADGD8iKAoUQ3JlYXRlQnVja2V0UmVzcG9uc2USEAoIcG9zaXRpb24YASABKAQiQwoTRGVsZXRlQnVja2V0UmVxdWVzdBIZCgZidWNrZXQYASABKAlCCbpIBnIEEAMYPxIRCglyZWN1cnNpdmUYAiABKAgiKAoURGVsZXRlQnVja2V0UmVzcG9uc2USEAoIcG9zaXRpb24YASABKAQiYAoSTGlzdE9iamVjdHNSZXF1ZXN0EhcKBmJ1Y2tldBgBIAEoCUIHukgEcgIQARIYCgZwcmVmaXgYAiABKAlCCLpIBXIDKIAIEhcKBWFmdGVyGAMgASgJQgi6SAVyAyiACCKvAQoTTGlzdE9iamVjdHNSZXNwb25zZRJBCgdvYmplY3RzGAEgAygLMjAuY2VsbGFyLmRhdGEudjEuTGlzdE9iamVjdHNSZXNwb25zZS5MaXN0ZWRPYmplY3QaVQoMTGlzdGVkT2JqZWN0EgsKA2tleRgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgEEhYKDm1vZGlmeV90aW1lX25zGAMgASgDEgwKBGV0YWcYBCABKAky5ggKB09iamVjdHMSdgoRR2V0Q2hhbmdlUG9zaXRpb24SKC5jZWxsYXIuZGF0YS52MS5HZXRDaGFuZ2VQb3NpdGlvblJlcXVlc3QaKS5jZWxsYXIuZGF0YS52MS5HZXRDaGFuZ2VQb3NpdGlvblJlc3BvbnNlIgyKtRgICAESAgIEGAESYAoJR2V0T2JqZWN0EiAuY2VsbGFyLmRhdGEudjEuR2V0T2JqZWN0UmVxdWVzdBohLmNlbGxhci5kYXRhLnYxLkdldE9iamVjdFJlc3BvbnNlIgyKtRgICAESAgIEGAEwARJXCglQdXRPYmplY3QSIC5jZWxsYXIuZGF0YS52MS5QdXRPYmplY3RSZXF1ZXN0GhouY2VsbGFyLmRhdGEudjEuT2JqZWN0SW5mbyIKirUYBggCEgICBCgBEmEKCk1ha2VGb2xkZXISIS5jZWxsYXIuZGF0YS52MS5NYWtlRm9sZGVyUmVxdWVzdBoiLmNlbGxhci5kYXRhLnYxLk1ha2VGb2xkZXJSZXNwb25zZSIMirUYCAgCEgICBBgBElkKCE1vdmVQYXRoEh8uY2VsbGFyLmRhdGEudjEuTW92ZVBhdGhSZXF1ZXN0GiAuY2VsbGFyLmRhdGEudjEuTW92ZVBhdGhSZXNwb25zZSIKirUYBggCEgICBBJeCghDb3B5UGF0aBIfLmNlbGxhci5kYXRhLnYxLkNvcHlQYXRoUmVxdWVzdBogLmNlbGxhci5kYXRhLnYxLkNvcHlQYXRoUmVzcG9uc2UiD4q1GAsIAhICAgQogN3bARJkCgtMaXN0QnVja2V0cxIiLmNlbGxhci5kYXRhLnYxLkxpc3RCdWNrZXRzUmVxdWVzdBojLmNlbGxhci5kYXRhLnYxLkxpc3RCdWNrZXRzUmVzcG9uc2UiDIq1GAgIARICAgQYARJlCgxDcmVhdGVCdWNrZXQSIy5jZWxsYXIuZGF0YS52MS5DcmVhdGVCdWNrZXRSZXF1ZXN0GiQuY2VsbGFyLmRhdGEudjEuQ3JlYXRlQnVja2V0UmVzcG9uc2UiCoq1GAYIAhICAgQSaQoMRGVsZXRlQnVja2V0EiMuY2VsbGFyLmRhdGEudjEuRGVsZXRlQnVja2V0UmVxdWVzdBokLmNlbGxhci5kYXRhLnYxLkRlbGV0ZUJ1Y2tldFJlc3BvbnNlIg6KtRgKCAISAgIEKMDPJBJrCgtMaXN0T2JqZWN0cxIiLmNlbGxhci5kYXRhLnYxLkxpc3RPYmplY3RzUmVxdWVzdBojLmNlbGxhci5kYXRhLnYxLkxpc3RPYmplY3RzUmVzcG9uc2UiEYq1GA0IARICAgQYASiAuJkpMAESZQoKRGVsZXRlUGF0aBIhLmNlbGxhci5kYXRhLnYxLkRlbGV0ZVBhdGhSZXF1ZXN0GiIuY2VsbGFyLmRhdGEudjEuRGVsZXRlUGF0aFJlc3BvbnNlIhCKtRgMCAISAgIEGAEowM8kYgZwcm90bzM", [file_buf_validate_validate, file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
 
 /**
  * Payload of the event stream "changes".
@@ -31,6 +33,8 @@ export type ObjectChange = Message<"cellar.data.v1.ObjectChange"> & {
   bucket: string;
 
   /**
+   * Empty: the bucket itself, which was made (KIND_MAKE_FOLDER) or deleted (KIND_DELETE).
+   *
    * @generated from field: string key = 3;
    */
   key: string;
@@ -521,6 +525,227 @@ export const DeletePathResponseSchema: GenMessage<DeletePathResponse> = /*@__PUR
   messageDesc(file_cellar_data_v1_objects, 14);
 
 /**
+ * @generated from message cellar.data.v1.ListBucketsRequest
+ */
+export type ListBucketsRequest = Message<"cellar.data.v1.ListBucketsRequest"> & {
+};
+
+/**
+ * Describes the message cellar.data.v1.ListBucketsRequest.
+ * Use `create(ListBucketsRequestSchema)` to create a new message.
+ */
+export const ListBucketsRequestSchema: GenMessage<ListBucketsRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 15);
+
+/**
+ * @generated from message cellar.data.v1.ListBucketsResponse
+ */
+export type ListBucketsResponse = Message<"cellar.data.v1.ListBucketsResponse"> & {
+  /**
+   * By name.
+   *
+   * @generated from field: repeated cellar.data.v1.ListBucketsResponse.Bucket buckets = 1;
+   */
+  buckets: ListBucketsResponse_Bucket[];
+};
+
+/**
+ * Describes the message cellar.data.v1.ListBucketsResponse.
+ * Use `create(ListBucketsResponseSchema)` to create a new message.
+ */
+export const ListBucketsResponseSchema: GenMessage<ListBucketsResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 16);
+
+/**
+ * @generated from message cellar.data.v1.ListBucketsResponse.Bucket
+ */
+export type ListBucketsResponse_Bucket = Message<"cellar.data.v1.ListBucketsResponse.Bucket"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp create_time = 2;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * The user's id, or "cellar" for the installation itself.
+   *
+   * @generated from field: string owner_id = 3;
+   */
+  ownerId: string;
+
+  /**
+   * @generated from field: string owner_name = 4;
+   */
+  ownerName: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.ListBucketsResponse.Bucket.
+ * Use `create(ListBucketsResponse_BucketSchema)` to create a new message.
+ */
+export const ListBucketsResponse_BucketSchema: GenMessage<ListBucketsResponse_Bucket> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 16, 0);
+
+/**
+ * @generated from message cellar.data.v1.CreateBucketRequest
+ */
+export type CreateBucketRequest = Message<"cellar.data.v1.CreateBucketRequest"> & {
+  /**
+   * @generated from field: string bucket = 1;
+   */
+  bucket: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.CreateBucketRequest.
+ * Use `create(CreateBucketRequestSchema)` to create a new message.
+ */
+export const CreateBucketRequestSchema: GenMessage<CreateBucketRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 17);
+
+/**
+ * @generated from message cellar.data.v1.CreateBucketResponse
+ */
+export type CreateBucketResponse = Message<"cellar.data.v1.CreateBucketResponse"> & {
+  /**
+   * @generated from field: uint64 position = 1;
+   */
+  position: bigint;
+};
+
+/**
+ * Describes the message cellar.data.v1.CreateBucketResponse.
+ * Use `create(CreateBucketResponseSchema)` to create a new message.
+ */
+export const CreateBucketResponseSchema: GenMessage<CreateBucketResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 18);
+
+/**
+ * @generated from message cellar.data.v1.DeleteBucketRequest
+ */
+export type DeleteBucketRequest = Message<"cellar.data.v1.DeleteBucketRequest"> & {
+  /**
+   * @generated from field: string bucket = 1;
+   */
+  bucket: string;
+
+  /**
+   * @generated from field: bool recursive = 2;
+   */
+  recursive: boolean;
+};
+
+/**
+ * Describes the message cellar.data.v1.DeleteBucketRequest.
+ * Use `create(DeleteBucketRequestSchema)` to create a new message.
+ */
+export const DeleteBucketRequestSchema: GenMessage<DeleteBucketRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 19);
+
+/**
+ * @generated from message cellar.data.v1.DeleteBucketResponse
+ */
+export type DeleteBucketResponse = Message<"cellar.data.v1.DeleteBucketResponse"> & {
+  /**
+   * @generated from field: uint64 position = 1;
+   */
+  position: bigint;
+};
+
+/**
+ * Describes the message cellar.data.v1.DeleteBucketResponse.
+ * Use `create(DeleteBucketResponseSchema)` to create a new message.
+ */
+export const DeleteBucketResponseSchema: GenMessage<DeleteBucketResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 20);
+
+/**
+ * @generated from message cellar.data.v1.ListObjectsRequest
+ */
+export type ListObjectsRequest = Message<"cellar.data.v1.ListObjectsRequest"> & {
+  /**
+   * @generated from field: string bucket = 1;
+   */
+  bucket: string;
+
+  /**
+   * Only keys that begin with this.
+   *
+   * @generated from field: string prefix = 2;
+   */
+  prefix: string;
+
+  /**
+   * Only keys that come after this one.
+   *
+   * @generated from field: string after = 3;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.ListObjectsRequest.
+ * Use `create(ListObjectsRequestSchema)` to create a new message.
+ */
+export const ListObjectsRequestSchema: GenMessage<ListObjectsRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 21);
+
+/**
+ * @generated from message cellar.data.v1.ListObjectsResponse
+ */
+export type ListObjectsResponse = Message<"cellar.data.v1.ListObjectsResponse"> & {
+  /**
+   * In order; across messages too. A key that ends with a slash is a folder.
+   *
+   * @generated from field: repeated cellar.data.v1.ListObjectsResponse.ListedObject objects = 1;
+   */
+  objects: ListObjectsResponse_ListedObject[];
+};
+
+/**
+ * Describes the message cellar.data.v1.ListObjectsResponse.
+ * Use `create(ListObjectsResponseSchema)` to create a new message.
+ */
+export const ListObjectsResponseSchema: GenMessage<ListObjectsResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 22);
+
+/**
+ * @generated from message cellar.data.v1.ListObjectsResponse.ListedObject
+ */
+export type ListObjectsResponse_ListedObject = Message<"cellar.data.v1.ListObjectsResponse.ListedObject"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: uint64 size_bytes = 2;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * @generated from field: int64 modify_time_ns = 3;
+   */
+  modifyTimeNs: bigint;
+
+  /**
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.ListObjectsResponse.ListedObject.
+ * Use `create(ListObjectsResponse_ListedObjectSchema)` to create a new message.
+ */
+export const ListObjectsResponse_ListedObjectSchema: GenMessage<ListObjectsResponse_ListedObject> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_objects, 22, 0);
+
+/**
  * Files of the buckets below one parent folder, for the other services; S3 tools use the S3 door of the same service.
  * Its event stream "changes" carries an ObjectChange for every committed write, keyed by bucket.
  *
@@ -582,6 +807,47 @@ export const Objects: GenService<{
     methodKind: "unary";
     input: typeof CopyPathRequestSchema;
     output: typeof CopyPathResponseSchema;
+  },
+  /**
+   * The buckets the caller may see: their own, and those that policies let them read. A service sees all.
+   *
+   * @generated from rpc cellar.data.v1.Objects.ListBuckets
+   */
+  listBuckets: {
+    methodKind: "unary";
+    input: typeof ListBucketsRequestSchema;
+    output: typeof ListBucketsResponseSchema;
+  },
+  /**
+   * Makes a bucket where buckets are made; it is the caller's. Errors: already_exists with reason bucket_exists; failed_precondition where
+   * buckets are declared; invalid_argument with reason invalid_bucket_name.
+   *
+   * @generated from rpc cellar.data.v1.Objects.CreateBucket
+   */
+  createBucket: {
+    methodKind: "unary";
+    input: typeof CreateBucketRequestSchema;
+    output: typeof CreateBucketResponseSchema;
+  },
+  /**
+   * Deletes a bucket, with everything in it when `recursive`. Errors: failed_precondition with reason bucket_not_empty.
+   *
+   * @generated from rpc cellar.data.v1.Objects.DeleteBucket
+   */
+  deleteBucket: {
+    methodKind: "unary";
+    input: typeof DeleteBucketRequestSchema;
+    output: typeof DeleteBucketResponseSchema;
+  },
+  /**
+   * Every object of a bucket in the order of the keys' UTF-8 bytes, for sync.
+   *
+   * @generated from rpc cellar.data.v1.Objects.ListObjects
+   */
+  listObjects: {
+    methodKind: "server_streaming";
+    input: typeof ListObjectsRequestSchema;
+    output: typeof ListObjectsResponseSchema;
   },
   /**
    * Deletes a file, or a folder with everything in it when `recursive`.
