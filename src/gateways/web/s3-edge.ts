@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { DatasourcePlan } from '#data/plan.ts';
+import { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
 import type { Guard } from '#kernel/guard/guard.ts';
 import type { Log } from '#kernel/log.ts';
 import type { Registry } from '#kernel/services/registry.ts';
 import type { Micro } from '#kernel/services/service.ts';
 import { errorAnswer, writeAnswer } from '#s3/answer.ts';
+import type { BucketInfo } from '#s3/backend.ts';
 import { installation } from '#s3/bucket-settings.ts';
 import { S3Error } from '#s3/errors.ts';
 import { createS3Handler } from '#s3/handler.ts';
@@ -13,6 +16,7 @@ import { bucketsOnly } from './s3-buckets.ts';
 
 export interface S3EdgeOptions {
   readonly registry: Registry;
+  readonly client: Micro['client'];
   readonly forward: Micro['forward'];
   readonly guard: Pick<Guard, 'keySecret' | 'assertAllowed'>;
   readonly log: Log;
@@ -30,27 +34,54 @@ export interface S3Edge {
 const indexService = 'cellar.grpc.data.index.';
 
 /**
- * The S3 door: hands requests to the objects service that has the bucket. What belongs to no bucket, such as their list, and what
- * names one that does not exist is answered here, after the signature was found good: names are not told to strangers.
+ * The S3 door: hands requests to the objects service that has the bucket; of a name that no datasource has, to the one that makes buckets.
+ * What belongs to no bucket, such as their list, and what names one that does not exist is answered here, after the signature was found
+ * good: names are not told to strangers.
  */
-export function createS3Edge({ registry, forward, guard, log, now, host }: S3EdgeOptions): S3Edge {
-  const objectsOf = (bucket: string): string | undefined =>
-    (registry.get(indexService + bucket)?.plan as DatasourcePlan | undefined)?.objectsService;
+export function createS3Edge({ registry, client, forward, guard, log, now, host }: S3EdgeOptions): S3Edge {
+  const plans = (): (DatasourcePlan & { readonly startTimeMs: number })[] =>
+    registry.all
+      .filter(({ service }) => service.startsWith(indexService))
+      .map(({ plan, startTimeMs }) => ({ ...(plan as DatasourcePlan), startTimeMs }));
+  const makingBuckets = (): DatasourcePlan | undefined => plans().find(({ kind }) => kind === 'buckets');
+  const objectsOf = (bucket: string): string | undefined => {
+    const declared = registry.get(indexService + bucket)?.plan as DatasourcePlan | undefined;
+    if (declared && declared.kind !== 'buckets') return declared.objectsService;
+    return bucket === '' ? undefined : makingBuckets()?.objectsService;
+  };
+  /** Of buckets that were made, as the last list has them. */
+  const made = new Map<string, { readonly datasource: string; readonly ownerId: string }>();
+  /** Those of datasources, and those that were made. */
+  const listBuckets = async (): Promise<BucketInfo[]> => {
+    const declared = plans()
+      .filter(({ kind }) => kind !== 'buckets')
+      .map(({ datasource, startTimeMs }) => ({ name: datasource, createdMs: startTimeMs, owner: installation }));
+    const making = makingBuckets();
+    const { buckets } = making ? await client(Objects, { service: making.objectsService }).listBuckets({}) : { buckets: [] };
+    const names = new Set(declared.map(({ name }) => name));
+    const others = buckets.filter(({ name }) => !names.has(name));
+    made.clear();
+    for (const { name, ownerId } of others) made.set(name, { datasource: making?.datasource ?? '', ownerId });
+    const all = [
+      ...declared,
+      ...others.map(({ name, createTime, ownerId, ownerName }) => ({
+        name,
+        createdMs: createTime ? timestampMs(createTime) : 0,
+        owner: { id: ownerId, displayName: ownerName },
+      })),
+    ];
+    return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+  };
   const own = createS3Handler({
-    backend: bucketsOnly(() =>
-      registry.all
-        .filter(({ service }) => service.startsWith(indexService))
-        .map(({ plan, startTimeMs }) => ({
-          name: (plan as DatasourcePlan).datasource,
-          createdMs: startTimeMs,
-          owner: installation,
-        })),
-    ),
+    backend: bucketsOnly(listBuckets),
     authenticate: (accessKey) => guard.keySecret(accessKey),
     authorize: async (caller, operation, bucket) => {
       // Whoever has a key may ask which buckets there are; each is then asked for by itself.
       if (operation === 'ListBuckets') return;
-      await guard.assertAllowed(caller, operation === 'HeadBucket' ? 'data:read' : 'data:write', `data/${bucket}`);
+      const one = bucket === undefined ? undefined : made.get(bucket);
+      if (one && one.ownerId === caller.id) return;
+      const resource = one ? `data/${one.datasource}/${bucket}` : `data/${bucket}`;
+      await guard.assertAllowed(caller, operation === 'HeadBucket' ? 'data:read' : 'data:write', resource);
     },
     log,
     now,

@@ -66,6 +66,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
   });
   const s3 = createS3Edge({
     registry,
+    client: (desc, request) => micro.client(desc, request),
     forward: (service, request, response) => micro.forward(service, request, response),
     guard,
     log,
