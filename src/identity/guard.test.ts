@@ -191,6 +191,28 @@ test('scopes and policies decide, and a refusal says who, what and on what', asy
   await until(async () => !(await isOpen()));
 });
 
+test('what is forbidden is told from what no policy speaks of', async (t) => {
+  await using identity = await startIdentity();
+  const guard = guardOf(identity, t);
+  const { admin, platform } = identity;
+  const ann = await identity.addUser('ann');
+  const text = 'forbid(principal, action, resource in Path::"docs/secret");';
+  await platform.client(Policies, admin).setPolicy({ policy: { id: 'secret', text } });
+  const kind = async (...question: Parameters<typeof guard.verdict>): Promise<string> => (await guard.verdict(...question)).kind;
+  await until(async () => (await kind(admin, 'data:read', 'data/docs/secret/a')) === 'forbidden');
+  assert.equal(await kind(admin, 'data:read', 'data/docs/a'), 'allowed');
+  assert.equal(await kind(admin, 'data:read', 'data/docs', 'with_all_below'), 'forbidden');
+  assert.equal(await kind(ann, 'data:read', 'data/docs/a'), 'undecided');
+  assert.equal(await kind({ ...admin, scopes: ['data:read'] }, 'data:write', 'data/docs/a'), 'forbidden');
+  assert.equal(await kind(anybody, 'data:read', 'data/docs/a'), 'undecided');
+  assert.equal(await kind(anybody, 'data:read', 'data/docs/secret'), 'forbidden');
+  await until(async () => {
+    await guard.verdict(admin, 'data:read', 'data/docs/a');
+    return guard.knownVerdict(admin, 'data:read', 'data/docs/a')?.kind === 'allowed';
+  });
+  assert.equal(guard.knownVerdict(admin, 'data:read', 'data/docs/never-asked'), undefined);
+});
+
 /** Resolves when the answers to a request are kept. */
 const kept = (guard: TestGuard, request: () => Promise<void>): Promise<void> =>
   until(async () => {

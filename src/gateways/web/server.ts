@@ -10,6 +10,7 @@ import { methodOf, readContract } from '#kernel/calls/contract.ts';
 import { Trace } from '#kernel/calls/trace.ts';
 import { Code, Fault, invalidArgument, unauthenticated } from '#kernel/fault.ts';
 import { createGuard, type Guard } from '#kernel/guard/guard.ts';
+import { tellClient } from '#kernel/process/client-of.ts';
 import { sendProblem, sendText } from '#kernel/rest/answer.ts';
 import { createOpenApi } from '#kernel/rest/openapi.ts';
 import { HttpFault } from '#kernel/rest/problem.ts';
@@ -17,7 +18,7 @@ import { createTranscoder } from '#kernel/rest/transcoder.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import { createAdmit } from './admit.ts';
-import { isSecure } from './client-address.ts';
+import { clientAddress, isSecure } from './client-address.ts';
 import { contracts as allContracts } from './contracts.ts';
 import { readCredentials, sessionCookieHeader } from './credentials.ts';
 import { answerJson, answerReady } from './health.ts';
@@ -108,7 +109,11 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     try {
-      if (s3.isS3(request)) return await s3.handle(request, response);
+      if (s3.isS3(request)) {
+        const { trustsProxy } = settings;
+        tellClient(request, { address: clientAddress(request, trustsProxy), isSecure: isSecure(request, trustsProxy) });
+        return await s3.handle(request, response);
+      }
       if (allowedHosts.size > 0) assertHost(request, allowedHosts);
       const url = request.url ?? '/';
       if (!url.startsWith('/api/v1/')) {

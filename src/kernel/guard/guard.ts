@@ -29,11 +29,21 @@ export interface Guard {
    * decided now: then it is not allowed.
    */
   assertAllowed(caller: Caller, action: string, resource: string, signal?: AbortSignal, extent?: Extent): Promise<void>;
+  /**
+   * As `assertAllowed`, but tells what is forbidden from what nothing speaks of, for those who know more reasons to allow something.
+   * Errors: `unavailable` when it cannot be decided now.
+   */
+  verdict(caller: Caller, action: string, resource: string, extent?: Extent): Promise<Verdict>;
+  /** As `verdict`, from what is kept; undefined: ask. */
+  knownVerdict(caller: Caller, action: string, resource: string, extent?: Extent): Verdict | undefined;
   /** A question that is asked often: the result says whether it is known that `assertAllowed` would allow it to a caller; false: ask. */
   knownAllowed(action: string, resource: string): (caller: Caller) => boolean;
 }
 
 export type Extent = 'itself' | 'with_all_below';
+
+/** `forbidden`: the credential lacks the scope, or a policy forbids it; `undecided`: no policy speaks of it. `fault` says so to the caller. */
+export type Verdict = { readonly kind: 'allowed' } | { readonly kind: 'forbidden' | 'undecided'; readonly fault: Fault };
 
 export interface KeySecret {
   readonly secret: string;
@@ -108,6 +118,10 @@ export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'sig
     return key.length > keyLengthMax ? (await ask()).value : verdicts.get(key, ask);
   };
 
+  const ask: Guard['verdict'] = async (caller, action, resource, extent = 'itself') =>
+    withoutAsking(caller, action, resource) ??
+    verdictOf(await decide(caller, action, resource, extent), caller, action, resource, extent);
+
   return {
     async authenticate(token, origin) {
       // Under the hash: a dump of the process shows no tokens.
@@ -149,28 +163,48 @@ export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'sig
         throw error;
       }
     },
-    async assertAllowed(caller, action, resource, signal, extent = 'itself') {
+    async assertAllowed(caller, action, resource, signal, extent) {
       signal?.throwIfAborted();
-      if (caller.roles.includes(Role.SERVICE)) return;
-      if (caller.id !== '' && !hasScope(caller.scopes, action)) {
-        throw permissionDenied(`${caller.name} may not ${action} on ${resource}: the credential lacks the scope "${action}"`, {
-          reason: 'scope_missing',
-          hint: `Use a token with the scope "${action}".`,
-        });
-      }
-      const { isAllowed, policies } = await decide(caller, action, resource, extent);
-      if (isAllowed) return;
-      if (caller.id === '') {
-        throw unauthenticated(`Cannot ${action} on ${resource} without credentials`, { hint: 'Sign in, or send a token.' });
-      }
-      const why = policies.length > 0 ? `policy "${policies.join('", "')}" forbids it` : 'no policy allows it';
-      const all = extent === 'with_all_below' ? ' and all below it' : '';
-      throw permissionDenied(`${caller.name} may not ${action} on ${resource}${all}: ${why}`, {
-        reason: 'policy_denied',
-        hint: 'An administrator can allow it with a policy.',
-      });
+      const verdict = await ask(caller, action, resource, extent);
+      if (verdict.kind !== 'allowed') throw verdict.fault;
+    },
+    verdict: ask,
+    knownVerdict(caller, action, resource, extent = 'itself') {
+      const unasked = withoutAsking(caller, action, resource);
+      if (unasked) return unasked;
+      const decision = verdicts.peek(verdictKey(caller, action, resource, extent));
+      return decision && verdictOf(decision, caller, action, resource, extent);
     },
   };
+}
+
+const allowed: Verdict = Object.freeze({ kind: 'allowed' });
+
+/** What needs no policies: services are allowed, and what the credential's scopes do not cover is forbidden. */
+function withoutAsking(caller: Caller, action: string, resource: string): Verdict | undefined {
+  if (caller.roles.includes(Role.SERVICE)) return allowed;
+  if (caller.id === '' || hasScope(caller.scopes, action)) return undefined;
+  const fault = permissionDenied(`${caller.name} may not ${action} on ${resource}: the credential lacks the scope "${action}"`, {
+    reason: 'scope_missing',
+    hint: `Use a token with the scope "${action}".`,
+  });
+  return { kind: 'forbidden', fault };
+}
+
+function verdictOf({ isAllowed, policies }: Decision, caller: Caller, action: string, resource: string, extent: Extent): Verdict {
+  if (isAllowed) return allowed;
+  const kind = policies.length > 0 ? 'forbidden' : 'undecided';
+  if (caller.id === '') {
+    const message = `Cannot ${action} on ${resource} without credentials`;
+    return { kind, fault: unauthenticated(message, { hint: 'Sign in, or send a token.' }) };
+  }
+  const why = kind === 'forbidden' ? `policy "${policies.join('", "')}" forbids it` : 'no policy allows it';
+  const all = extent === 'with_all_below' ? ' and all below it' : '';
+  const fault = permissionDenied(`${caller.name} may not ${action} on ${resource}${all}: ${why}`, {
+    reason: 'policy_denied',
+    hint: 'An administrator can allow it with a policy.',
+  });
+  return { kind, fault };
 }
 
 const fromOrigin = new WeakMap<Caller, Caller>();

@@ -21,9 +21,12 @@ import { unavailable } from '../fault.ts';
 import type { Registry } from '../services/registry.ts';
 import type { HttpHandler, Micro } from '../services/service.ts';
 import type { TlsIdentity } from '../transports/ca/tls.ts';
+import { clientOf, formatClient, parseClient, tellClient } from './client-of.ts';
 
 /** Says which service of the process is meant, when it has several. */
 const serviceHeader = 'x-cellar-service';
+/** Says who the client is, to those who only see our own gateway. */
+const clientHeader = 'x-cellar-client';
 
 /** Headers that belong to one connection. Source: RFC 9110, 7.6.1. */
 const hopByHop = new Set([
@@ -35,6 +38,7 @@ const hopByHop = new Set([
   'transfer-encoding',
   'upgrade',
   serviceHeader,
+  clientHeader,
 ]);
 
 /** Where raw HTTP is served: for processes of this machine, or for other machines, which show a certificate of the same CA. */
@@ -50,6 +54,8 @@ export interface HttpService {
 export async function serveHttp(place: HttpPlace, handlers: ReadonlyMap<string, HttpHandler>): Promise<HttpService> {
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const name = request.headers[serviceHeader];
+    const client = parseClient(String(request.headers[clientHeader] ?? ''));
+    if (client) tellClient(request, client);
     const handler = typeof name === 'string' ? handlers.get(name) : handlers.values().next().value;
     if (!handler) {
       response.writeHead(503, { 'retry-after': '1', 'content-type': 'text/plain' }).end('The service is not running here.\n');
@@ -167,7 +173,11 @@ function pass(peer: Peer, service: string, request: IncomingMessage, response: S
     method: request.method,
     path: request.url,
     // Said for every method: else Node sends the body of a GET or DELETE without its length, and the peer takes it for a next request.
-    headers: [...endToEnd(request.rawHeaders), ...(isChunked ? ['transfer-encoding', 'chunked'] : []), serviceHeader, service],
+    headers: [
+      ...endToEnd(request.rawHeaders),
+      ...(isChunked ? ['transfer-encoding', 'chunked'] : []),
+      ...[serviceHeader, service, clientHeader, formatClient(clientOf(request))],
+    ],
     setHost: false,
   });
   const isExpecting = request.headers.expect?.toLowerCase() === '100-continue';
