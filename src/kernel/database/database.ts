@@ -31,6 +31,8 @@ export interface Changes {
 export interface SyncSql {
   all<R extends object = Row>(sql: string, ...params: SqlValue[]): R[];
   get<R extends object = Row>(sql: string, ...params: SqlValue[]): R | undefined;
+  /** Rows as arrays of their columns, in the order of the statement: twice as fast as objects. */
+  rows(sql: string, ...params: SqlValue[]): SqlValue[][];
   run(sql: string, ...params: SqlValue[]): Changes;
 }
 
@@ -72,7 +74,7 @@ export interface Database extends Sql {
   readonly engine: Engine;
   readonly name: string;
   /** Synchronous reads of the last committed state; absent unless the engine is SQLite. */
-  readonly sqlite: Pick<SyncSql, 'all' | 'get'> | undefined;
+  readonly sqlite: Pick<SyncSql, 'all' | 'get' | 'rows'> | undefined;
   /**
    * Runs `body` in a transaction: commits when it resolves, rolls back when it rejects or its time is up. A conflict
    * between transactions runs it again, up to five times, so it has no effects but its statements and `afterCommit`.

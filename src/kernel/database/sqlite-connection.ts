@@ -31,11 +31,13 @@ export class Connection implements SyncSql {
   readonly #file: string;
   readonly #db: DatabaseSync;
   readonly #statements: Lru<string, Statement>;
+  readonly #arrayStatements: Lru<string, Statement>;
   #isBroken = false;
 
   constructor(options: ConnectionOptions) {
     this.#file = options.file;
     this.#statements = new Lru(options.statementsMax);
+    this.#arrayStatements = new Lru(options.statementsMax);
     try {
       makePrivate(options);
       this.#db = new DatabaseSync(options.file, {
@@ -83,6 +85,14 @@ export class Connection implements SyncSql {
     }
   }
 
+  rows(sql: string, ...params: SqlValue[]): SqlValue[][] {
+    try {
+      return this.#statement(sql, true).rows(params);
+    } catch (error) {
+      throw this.#fault(error);
+    }
+  }
+
   run(sql: string, ...params: SqlValue[]): Changes {
     try {
       return this.#statement(sql).run(params);
@@ -104,11 +114,14 @@ export class Connection implements SyncSql {
     if (this.#db.isOpen) this.#db.close();
   }
 
-  #statement(sql: string): Statement {
-    const cached = this.#statements.get(sql);
+  #statement(sql: string, asArrays = false): Statement {
+    const statements = asArrays ? this.#arrayStatements : this.#statements;
+    const cached = statements.get(sql);
     if (cached) return cached;
-    const statement = new Statement(this.#db.prepare(sqlitePlaceholders(sql)), isRead(sql));
-    this.#statements.set(sql, statement);
+    const prepared = this.#db.prepare(sqlitePlaceholders(sql));
+    if (asArrays) prepared.setReturnArrays(true);
+    const statement = new Statement(prepared, isRead(sql) || !/\breturning\b/i.test(sql));
+    statements.set(sql, statement);
     return statement;
   }
 
@@ -127,9 +140,9 @@ class Statement {
   readonly #statement: StatementSync;
   #hasBigInts: boolean;
 
-  constructor(statement: StatementSync, isReadOnly: boolean) {
+  constructor(statement: StatementSync, isRepeatable: boolean) {
     this.#statement = statement;
-    this.#hasBigInts = !isReadOnly;
+    this.#hasBigInts = !isRepeatable;
     if (this.#hasBigInts) statement.setReadBigInts(true);
   }
 
@@ -154,6 +167,18 @@ class Statement {
       row = this.#statement.get(...params);
     }
     return row && this.#plain(row);
+  }
+
+  rows(params: SqlValue[]): SqlValue[][] {
+    let rows: SqlValue[][];
+    try {
+      rows = this.#statement.all(...params) as unknown as SqlValue[][];
+    } catch (error) {
+      if (!this.#switchToBigInts(error)) throw error;
+      rows = this.#statement.all(...params) as unknown as SqlValue[][];
+    }
+    if (!this.#hasBigInts) return rows;
+    return rows.map((row) => row.map((value) => (typeof value === 'bigint' ? safeInteger(value) : value)));
   }
 
   run(params: SqlValue[]): Changes {

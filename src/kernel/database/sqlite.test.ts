@@ -105,3 +105,19 @@ test('a temporary database goes with its handle', async (t) => {
 test('a URL of no known engine is refused', () => {
   assert.throws(() => openDatabase({ url: 'mysql://x', name: 'x', log: silentLog }), /neither/);
 });
+
+test('rows come as arrays in the order of their columns, with integers of any size', async (t) => {
+  const database = await sqliteFactory.open(t);
+  await database.run('create table t (a bigint, b text)');
+  const sql = 'select b, a from t order by a';
+  const [, large] = await database.transaction(async (tx) => {
+    await tx.run("insert into t values (1, 'x')");
+    assert.deepEqual(tx.sqlite?.rows(sql), [['x', 1]]);
+    return tx.run("insert into t values ($1, 'y')", 2n ** 60n).then(() => [1, 2n ** 60n] as const);
+  });
+  assert.deepEqual(database.sqlite?.rows(sql), [
+    ['x', 1],
+    ['y', large],
+  ]);
+  assert.deepEqual(database.sqlite?.all('select a from t order by a'), [{ a: 1 }, { a: large }]);
+});

@@ -48,7 +48,7 @@ export function createSqliteDatabase(options: SqliteOptions): Database {
 class SqliteDatabase implements Database {
   readonly engine = 'sqlite';
   readonly name: string;
-  readonly sqlite: Pick<SyncSql, 'all' | 'get'>;
+  readonly sqlite: Pick<SyncSql, 'all' | 'get' | 'rows'>;
   readonly #file: string;
   readonly #temporaryFolder: string | undefined;
   readonly #log: Log;
@@ -77,6 +77,7 @@ class SqliteDatabase implements Database {
     this.sqlite = {
       all: <R extends object>(sql: string, ...params: SqlValue[]) => this.#connectReader().all<R>(sql, ...params),
       get: <R extends object>(sql: string, ...params: SqlValue[]) => this.#connectReader().get<R>(sql, ...params),
+      rows: (sql, ...params) => this.#connectReader().rows(sql, ...params),
     };
   }
 
@@ -360,6 +361,7 @@ class SqliteTransaction implements Transaction {
     this.#sync ??= {
       all: <R extends object>(sql: string, ...params: SqlValue[]) => this.#guard(() => connection.all<R>(sql, ...params)),
       get: <R extends object>(sql: string, ...params: SqlValue[]) => this.#guard(() => connection.get<R>(sql, ...params)),
+      rows: (sql, ...params) => this.#guard(() => connection.rows(sql, ...params)),
       run: (sql: string, ...params: SqlValue[]) => this.#guard(() => connection.run(sql, ...params)),
     };
     return this.#sync;
