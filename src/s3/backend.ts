@@ -168,9 +168,12 @@ export interface ReadOptions {
   readonly customerKey?: CustomerKey | undefined;
 }
 
+/** Throws when what it sees must not be deleted; `undefined` is a delete marker. */
+export type DeleteCondition = (found: ObjectInfo | undefined) => void;
+
 export interface DeleteOptions {
-  /** Sees what is to be deleted: the named version, or without one the current object. */
-  readonly condition?: WriteCondition | undefined;
+  /** Sees the named version, or without one the latest of the key; not called when there is nothing at all. */
+  readonly condition?: DeleteCondition | undefined;
 }
 
 export interface Deleted {
@@ -236,6 +239,13 @@ export interface CompletedPart {
   readonly checksums: Checksums;
 }
 
+/** `customerKey`: that of the parts, where they have one. */
+export interface CompleteOptions extends ReadOptions {
+  readonly condition?: WriteCondition | undefined;
+  /** What the sender says the whole is. */
+  readonly expected?: { readonly checksums?: Checksums; readonly sizeBytes?: number } | undefined;
+}
+
 /** What may be changed of an object without writing it anew. `undefined` takes it away; what is absent stays. */
 export interface ObjectChanges {
   readonly tags?: Tags | undefined;
@@ -280,8 +290,8 @@ export interface Backend {
   createUpload(target: ObjectRef, options: UploadOptions): Promise<string>;
   headUpload(upload: UploadName): Promise<UploadInfo>;
   putPart(upload: UploadName, partNumber: number, body: ObjectBody, options?: ReadOptions): Promise<PartInfo>;
-  /** May be repeated: completing what was completed answers the same. */
-  completeUpload(upload: UploadName, parts: readonly CompletedPart[], condition?: WriteCondition): Promise<ObjectInfo>;
+  /** May be repeated: completing what was completed answers the same. Errors: `wrong_checksum`, `wrong_size` when the whole is not what was expected. */
+  completeUpload(upload: UploadName, parts: readonly CompletedPart[], options?: CompleteOptions): Promise<ObjectInfo>;
   abortUpload(upload: UploadName): Promise<void>;
   /** All parts in order of their numbers; there are at most 10,000. */
   listParts(upload: UploadName): Promise<readonly PartInfo[]>;

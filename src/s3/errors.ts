@@ -129,6 +129,8 @@ const byReason: Readonly<Record<string, S3Code>> = {
   customer_key_missing: 'InvalidRequest',
   customer_key_wrong: 'InvalidRequest',
   no_such_kms_key: 'KMS.NotFoundException',
+  wrong_checksum: 'BadDigest',
+  wrong_size: 'InvalidRequest',
   invalid_part: 'InvalidPart',
   invalid_part_order: 'InvalidPartOrder',
   entity_too_small: 'EntityTooSmall',

@@ -17,7 +17,7 @@ export async function completeMultipartUpload(call: S3Call): Promise<S3Answer> {
   if (parts.length === 0 || parts.length > partsMax) throw new S3Error('MalformedXML');
   if (parts.some((part, index) => index > 0 && part.partNumber <= parts[index - 1]!.partNumber))
     throw new S3Error('InvalidPartOrder');
-  const info = await backend.completeUpload(readUploadName(call), parts, readWriteCondition(call));
+  const info = await backend.completeUpload(readUploadName(call), parts, { condition: readWriteCondition(call) });
   return {
     content: result('CompleteMultipartUploadResult', [
       xml('Location', `http://${headers.get('host') ?? ''}${encodeURI(`/${bucket}/${key}`)}`),

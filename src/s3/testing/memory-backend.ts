@@ -207,7 +207,7 @@ export function createMemoryBackend({ now = Date.now, partSizeBytesMin = 5 << 20
       const versions = versionsOf(bucket, key);
       if (versionId !== undefined) {
         const found = versions.find(({ id }) => id === versionId);
-        condition?.(found?.isMarker ? undefined : found?.info);
+        if (found) condition?.(found.isMarker ? undefined : found.info);
         setVersions(
           bucket,
           key,
@@ -215,7 +215,7 @@ export function createMemoryBackend({ now = Date.now, partSizeBytesMin = 5 << 20
         );
         return { versionId, isDeleteMarker: found?.isMarker ?? false };
       }
-      condition?.(current(bucket, key));
+      if (versions.length > 0) condition?.(current(bucket, key));
       if (bucket.settings.versioning) return { versionId: add(bucket, key, true, {}, nothing).id, isDeleteMarker: true };
       setVersions(bucket, key, []);
       return { isDeleteMarker: false };
@@ -249,7 +249,7 @@ export function createMemoryBackend({ now = Date.now, partSizeBytesMin = 5 << 20
       parts.set(partNumber, { info, bytes });
       return info;
     },
-    async completeUpload(upload, wanted: readonly CompletedPart[], condition) {
+    async completeUpload(upload, wanted: readonly CompletedPart[], { condition } = {}) {
       const { object, parts } = openUpload(upload);
       const bucket = open(upload.bucket);
       const chosen = wanted.map(({ partNumber, etag }, at) => {
@@ -273,9 +273,7 @@ export function createMemoryBackend({ now = Date.now, partSizeBytesMin = 5 << 20
     listParts: async (upload) =>
       [...openUpload(upload).parts.values()].map(({ info }) => info).sort((a, b) => a.partNumber - b.partNumber),
     listUploads: async (name) =>
-      [...open(name).uploads.values()]
-        .map(({ info }) => info)
-        .sort((a, b) => compareUtf8(a.key, b.key) || compareUtf8(a.uploadId, b.uploadId)),
+      [...open(name).uploads.values()].map(({ info }) => info).sort((a, b) => compareUtf8(a.key, b.key)),
   };
 }
 

@@ -153,7 +153,7 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
     headUpload: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.head(key, uploadId)),
     putPart: ({ bucket, key, uploadId }, partNumber, body) =>
       on(bucket, ({ uploads }) => uploads.put(key, uploadId, partNumber, body)),
-    completeUpload: ({ bucket, key, uploadId }, parts, condition) =>
+    completeUpload: ({ bucket, key, uploadId }, parts, { condition } = {}) =>
       on(bucket, ({ uploads }) => uploads.complete(key, uploadId, parts, condition)),
     abortUpload: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.abort(key, uploadId)),
     listParts: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.parts(key, uploadId)),
