@@ -13,6 +13,8 @@ export interface BodyOptions {
   readonly payloadHash: string;
   readonly signing: ChunkSigning;
   readonly sizeBytesMax: number;
+  /** Made of the bytes when the sender chose no checksum. */
+  readonly checksumAlgorithm?: ChecksumAlgorithm | undefined;
   /** Called once, just before the first byte is wanted. */
   readonly onStart: () => void;
 }
@@ -32,7 +34,9 @@ export function createBody(options: BodyOptions): ObjectBody {
   const expected = readChecksumHeader(headers);
   const trailerNames = payloadHash.endsWith('-TRAILER') ? readTrailerNames(headers) : undefined;
   const fromTrailer = trailerNames?.map(checksumOfHeader).find((found) => found !== undefined);
-  const algorithm = expected?.algorithm ?? fromTrailer;
+  const promised = expected?.algorithm ?? fromTrailer;
+  assertAnnounced(headers, promised);
+  const algorithm = promised ?? options.checksumAlgorithm;
   const md5 = createHash('md5');
   const sha256 = /^[0-9a-f]{64}$/.test(payloadHash) ? createHash('sha256') : undefined;
   const checksum = algorithm && createChecksum(algorithm);
@@ -87,7 +91,7 @@ export function createBody(options: BodyOptions): ObjectBody {
   function verifyChecksum(name: ChecksumAlgorithm, digest: Buffer): Checksums {
     const value = digest.toString('base64');
     const given = expected?.value ?? trailer.get(`x-amz-checksum-${name}`);
-    if (given !== value)
+    if (promised && given !== value)
       throw new S3Error('BadDigest', `The ${name.toUpperCase()} you specified did not match the calculated checksum`);
     return { [name]: value };
   }
@@ -144,6 +148,18 @@ function readChecksumHeader(headers: ReadonlyMap<string, string>): { algorithm: 
     throw new S3Error('InvalidRequest', `Value for x-amz-checksum-${first.algorithm} header is invalid.`);
   }
   return first;
+}
+
+/** Errors: `InvalidRequest` when the SDK says that it sends a checksum and sends none, or another. */
+function assertAnnounced(headers: ReadonlyMap<string, string>, promised: ChecksumAlgorithm | undefined): void {
+  const announced = headers.get('x-amz-sdk-checksum-algorithm')?.toLowerCase();
+  if (announced === undefined || announced === promised) return;
+  if (!isChecksumAlgorithm(announced))
+    throw new S3Error('InvalidRequest', 'Value for x-amz-sdk-checksum-algorithm header is invalid.');
+  throw new S3Error(
+    'InvalidRequest',
+    'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.',
+  );
 }
 
 const readTrailerNames = (headers: ReadonlyMap<string, string>): string[] =>

@@ -1,3 +1,4 @@
+import type { ChecksumAlgorithm } from '#lib/checksum.ts';
 import type { XmlNode } from '#lib/xml.ts';
 import type { S3Answer } from './answer.ts';
 import type { Backend, ObjectBody } from './backend.ts';
@@ -21,8 +22,10 @@ export interface S3Call {
   readonly headers: ReadonlyMap<string, string>;
   readonly region: string;
   readonly limits: S3Limits;
-  /** The body, checked while it is read; call it at most once. */
-  body(): ObjectBody;
+  /** When the request came. Unit: milliseconds since 1970. */
+  readonly nowMs: number;
+  /** The body, checked while it is read; call it at most once. `algorithm`: the checksum to make when the sender chose none. */
+  body(algorithm?: ChecksumAlgorithm): ObjectBody;
   /** The body as a small XML document. Errors: `MalformedXML`. */
   xml(rootName: string): Promise<XmlNode>;
   /** Throws `AccessDenied` when the caller may not do this as well. */

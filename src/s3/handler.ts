@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '#kernel/log.ts';
+import type { ChecksumAlgorithm } from '#lib/checksum.ts';
 import { sandboxPolicy } from '#lib/sandbox-policy.ts';
 import {
   type Authorization,
@@ -144,8 +145,9 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
       (listed?.folder ?? target.key) || undefined,
       listed?.isDeep,
     );
-    const body = (sizeBytesMax: number) =>
+    const body = (sizeBytesMax: number, checksumAlgorithm?: ChecksumAlgorithm) =>
       createBody({
+        checksumAlgorithm,
         request,
         headers: head.headers,
         payloadHash: authorization.payloadHash,
@@ -167,7 +169,8 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
       headers: head.headers,
       region,
       limits,
-      body: () => body(limits.bodySizeBytesMax),
+      nowMs: now(),
+      body: (algorithm) => body(limits.bodySizeBytesMax, algorithm),
       xml: async (rootName) => {
         const { bytes, verify } = body(limits.xmlSizeBytesMax);
         const chunks = await Array.fromAsync(bytes);
