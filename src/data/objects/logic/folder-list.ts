@@ -69,7 +69,7 @@ async function resolve(parts: ListParts, candidates: readonly Candidate[]): Prom
     const state = stats[index];
     if (!state || key.endsWith('/') !== state.isDirectory()) continue;
     const row = rows.get(`${key}\n${stampOf(state)}`);
-    if (key.endsWith('/') && row?.kind !== 'marker' && !(await isEmpty(parts, key))) continue;
+    if (key.endsWith('/') && (row?.kind === 'implicit' || (!row && !(await isEmpty(parts, key))))) continue;
     objects.set(key, describe(key, state, row));
   }
   return candidates.map(({ key, isPrefix }) => (isPrefix ? key : objects.get(key))).filter((item) => item !== undefined);

@@ -87,14 +87,14 @@ export class ObjectReader {
     }
   }
 
-  /** A folder is an object when somebody asked for it, or when it is empty and would be in no listing otherwise. */
+  /** A folder is an object when somebody asked for it, or when others made it and it is empty and would be in no listing otherwise. */
   async #headFolder(key: string, { folders, name }: KeyPath): Promise<ObjectInfo> {
     const { bucket, names, place, store } = this.#disk;
     using directory = await place.find([...folders, name]);
     if (!directory) throw noSuchKey(key);
     const stats = fstat(directory.fd);
     const row = await store.find(bucket, key, stampOf(stats));
-    if (row?.kind !== 'marker' && (await names.of([...folders, name])).length > 0) throw noSuchKey(key);
+    if (row?.kind === 'implicit' || (!row && (await names.of([...folders, name])).length > 0)) throw noSuchKey(key);
     return describe(key, stats, row);
   }
 }
