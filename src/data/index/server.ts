@@ -9,6 +9,7 @@ import { createApplyChanges } from './logic/apply-changes.ts';
 import { createSourcePosition } from './logic/source-position.ts';
 import { createIndexController } from './rpc/index-controller.ts';
 import { eventMessage, type Naming } from './rpc/messages.ts';
+import { walkFolders } from './store/folder-runs.ts';
 import { createTreeStore } from './store/sql.ts';
 
 /** How long a reader waits for the index to catch up with storage. Unit: milliseconds. */
@@ -34,7 +35,10 @@ export async function createServer(micro: Micro): Promise<Running> {
       payload: toBinary(NodeEventSchema, create(NodeEventSchema, eventMessage(event, naming))),
     }),
   });
-  const controller = createIndexController({ store, naming, sourcePosition, apply, head: (call) => stream.head(call) });
+  const controller = createIndexController({
+    ...{ store, naming, sourcePosition, apply, head: (call) => stream.head(call) },
+    walkFolders: (top) => walkFolders(database, top),
+  });
   void keepTrimmed(stream, { ageMsMax: 7 * dayMs, countMax: 1_000_000 }, log, signal);
   return {
     bindings: [implement(Index, controller), serveStreams([stream], signal)],

@@ -5,15 +5,17 @@ import { cutPage, decodePlace } from '#kernel/paging.ts';
 import type { ApplyChanges } from '../logic/apply-changes.ts';
 import { isListPlace, type Listing, listingName } from '../logic/listing.ts';
 import type { SourcePosition } from '../logic/source-position.ts';
+import type { FolderRun } from '../store/folder-runs.ts';
 import { placeOf } from '../store/sql.ts';
 import type { ListOrder, StoredNode, TreeStore } from '../store/store.ts';
-import { entryMessage, type Naming, nodeMessage, readChange, readPath } from './messages.ts';
+import { entryMessage, type Naming, nodeMessage, readChange, readPath, runMessage } from './messages.ts';
 
 export interface IndexParts {
   readonly store: TreeStore;
   readonly naming: Naming;
   readonly sourcePosition: SourcePosition;
   readonly apply: ApplyChanges;
+  readonly walkFolders: (top: StoredNode) => AsyncIterable<readonly FolderRun[]>;
   /** Head of the event stream. */
   readonly head: (signal: AbortSignal) => Promise<number>;
 }
@@ -70,6 +72,9 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
     async *walkNodes({ path }) {
       for await (const nodes of store.walk(await findFolder(path)))
         yield { nodes: nodes.map((node) => ({ path: node.path, entry: entryMessage(node) })) };
+    },
+    async *walkFolders({ path }) {
+      for await (const runs of parts.walkFolders(await findFolder(path))) yield { runs: runs.map(runMessage) };
     },
     async findEntries({ paths }) {
       const found = [];

@@ -6,12 +6,14 @@ import {
   type EntrySchema,
   NodeEvent_Kind,
   type NodeEventSchema,
+  type WalkFoldersResponse_RunSchema,
 } from '#gen/cellar/data/v1/index_pb.ts';
 import { Node_Kind, type NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
 import { invalidArgument } from '#kernel/fault.ts';
 import { contentTypeOf } from '#lib/content-type.ts';
 import { fileEtag } from '#lib/file-etag.ts';
 import { nameOf } from '#lib/tree-path.ts';
+import type { FolderRun } from '../store/folder-runs.ts';
 import type { Integer, StoredEntry, StoredNode, TreeChange, TreeEvent } from '../store/store.ts';
 
 const pathBytesMax = 4096;
@@ -67,7 +69,7 @@ function asInteger(value: bigint): Integer {
   return Number.isSafeInteger(number) ? number : value;
 }
 
-export function entryMessage({ isFolder, sizeBytes, mtimeUs, inode, etag }: StoredNode): MessageInitShape<typeof EntrySchema> {
+export function entryMessage({ isFolder, sizeBytes, mtimeUs, inode, etag }: StoredEntry): MessageInitShape<typeof EntrySchema> {
   return {
     isFolder,
     sizeBytes: isFolder ? 0n : BigInt(sizeBytes),
@@ -75,6 +77,11 @@ export function entryMessage({ isFolder, sizeBytes, mtimeUs, inode, etag }: Stor
     inode: BigInt.asUintN(64, BigInt(inode)),
     etag,
   };
+}
+
+export function runMessage({ path, folder, count, files }: FolderRun): MessageInitShape<typeof WalkFoldersResponse_RunSchema> {
+  const entry = folder && entryMessage({ ...folder, isFolder: true, sizeBytes: 0, etag: '' });
+  return { path, ...(entry ? { folder: entry } : {}), count, files };
 }
 
 export function nodeMessage(node: StoredNode, { datasource, tag }: Naming): MessageInitShape<typeof NodeSchema> {

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/data/v1/index.proto.
  */
 export const file_cellar_data_v1_index: GenFile = /*@__PURE__*/
-  fileDesc("ChpjZWxsYXIvZGF0YS92MS9pbmRleC5wcm90bxIOY2VsbGFyLmRhdGEudjEi1AEKBkNoYW5nZRIpCgRraW5kGAEgASgOMhsuY2VsbGFyLmRhdGEudjEuQ2hhbmdlLktpbmQSDAoEcGF0aBgCIAEoCRIQCghuZXdfcGF0aBgDIAEoCRIkCgVlbnRyeRgEIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5IlkKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfUFVUEAESDwoLS0lORF9ERUxFVEUQAhINCglLSU5EX01PVkUQAxINCglLSU5EX0NPUFkQBCJjCgVFbnRyeRIRCglpc19mb2xkZXIYASABKAgSEgoKc2l6ZV9ieXRlcxgCIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgDIAEoAxINCgVpbm9kZRgEIAEoBBIMCgRldGFnGAUgASgJIooBChNBcHBseUNoYW5nZXNSZXF1ZXN0EjIKB2NoYW5nZXMYASADKAsyFi5jZWxsYXIuZGF0YS52MS5DaGFuZ2VCCbpIBpIBAxCQThIcCg9zb3VyY2VfcG9zaXRpb24YAiABKARIAIgBARINCgVxdWlldBgDIAEoCEISChBfc291cmNlX3Bvc2l0aW9uIlsKFEFwcGx5Q2hhbmdlc1Jlc3BvbnNlEg8KB2NyZWF0ZWQYASABKAQSDwoHdXBkYXRlZBgCIAEoBBIPCgdkZWxldGVkGAMgASgEEhAKCHBvc2l0aW9uGAQgASgEIkUKDkdldE5vZGVSZXF1ZXN0EhYKBHBhdGgYASABKAlCCLpIBXIDKIAgEhsKE21pbl9zb3VyY2VfcG9zaXRpb24YAiABKAQikwIKEExpc3ROb2Rlc1JlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASGwoJcGFnZV9zaXplGAIgASgNQgi6SAUqAxiQThISCgpwYWdlX3Rva2VuGAMgASgJEjUKBW9yZGVyGAQgASgOMiYuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVxdWVzdC5PcmRlchISCgpkZXNjZW5kaW5nGAUgASgIEhsKE21pbl9zb3VyY2VfcG9zaXRpb24YBiABKAQiTgoFT3JkZXISFQoRT1JERVJfVU5TUEVDSUZJRUQQABIOCgpPUkRFUl9OQU1FEAESDgoKT1JERVJfU0laRRACEg4KCk9SREVSX1RJTUUQAyJRChFMaXN0Tm9kZXNSZXNwb25zZRIjCgVub2RlcxgBIAMoCzIULmNlbGxhci5kYXRhLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInsKEFdhbGtOb2Rlc1JlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASKgoGZmlsdGVyGAIgASgLMhouY2VsbGFyLmRhdGEudjEuTm9kZUZpbHRlchINCgVsaW1pdBgDIAEoBBIUCgxyZXN1bWVfdG9rZW4YBCABKAkisgIKCk5vZGVGaWx0ZXISJwoEa2luZBgBIAEoDjIZLmNlbGxhci5kYXRhLnYxLk5vZGUuS2luZBIeCgxuYW1lX3BhdHRlcm4YAiABKAlCCLpIBXIDKIAIEhMKC2lnbm9yZV9jYXNlGAMgASgIEhsKDnNpemVfYnl0ZXNfbWluGAQgASgESACIAQESGwoOc2l6ZV9ieXRlc19tYXgYBSABKARIAYgBARIxCg1tb2RpZmllZF9mcm9tGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9tb2RpZmllZF9iZWZvcmUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQhEKD19zaXplX2J5dGVzX21pbkIRCg9fc2l6ZV9ieXRlc19tYXgiqAEKEVdhbGtOb2Rlc1Jlc3BvbnNlEjsKBW5vZGVzGAEgAygLMiwuY2VsbGFyLmRhdGEudjEuV2Fsa05vZGVzUmVzcG9uc2UuV2Fsa2VkTm9kZRIUCgxyZXN1bWVfdG9rZW4YAiABKAkaQAoKV2Fsa2VkTm9kZRIMCgRwYXRoGAEgASgJEiQKBWVudHJ5GAIgASgLMhUuY2VsbGFyLmRhdGEudjEuRW50cnkiLgoSRmluZEVudHJpZXNSZXF1ZXN0EhgKBXBhdGhzGAEgAygJQgm6SAaSAQMQkE4ijQEKE0ZpbmRFbnRyaWVzUmVzcG9uc2USOAoFZm91bmQYASADKAsyKS5jZWxsYXIuZGF0YS52MS5GaW5kRW50cmllc1Jlc3BvbnNlLkZvdW5kGjwKBUZvdW5kEiQKBWVudHJ5GAEgASgLMhUuY2VsbGFyLmRhdGEudjEuRW50cnkSDQoFbm9kZXMYAiABKAQiFAoSR2V0UG9zaXRpb25SZXF1ZXN0InQKE0dldFBvc2l0aW9uUmVzcG9uc2USFwoPc291cmNlX3Bvc2l0aW9uGAEgASgEEhAKCHBvc2l0aW9uGAIgASgEEg0KBWZpbGVzGAMgASgEEg8KB2ZvbGRlcnMYBCABKAQSEgoKc2l6ZV9ieXRlcxgFIAEoBCKYAgoJTm9kZUV2ZW50EiwKBGtpbmQYASABKA4yHi5jZWxsYXIuZGF0YS52MS5Ob2RlRXZlbnQuS2luZBIiCgRub2RlGAIgASgLMhQuY2VsbGFyLmRhdGEudjEuTm9kZRIQCghvbGRfcGF0aBgDIAEoCRIQCghwb3NpdGlvbhgEIAEoBCKUAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEAoMS0lORF9DUkVBVEVEEAESEAoMS0lORF9VUERBVEVEEAISEAoMS0lORF9ERUxFVEVEEAMSDgoKS0lORF9NT1ZFRBAEEg8KC0tJTkRfQ09QSUVEEAUSDwoLS0lORF9GSUxMRUQQBhIOCgpLSU5EX1JFU0VUEAciagoSTGlzdENoYW5nZXNSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEhsKCXBhZ2Vfc2l6ZRgCIAEoDUIIukgFKgMYkE4SEAoIY29hbGVzY2UYAyABKAgSFgoEcGF0aBgEIAEoCUIIukgFcgMogCAiZQoTTGlzdENoYW5nZXNSZXNwb25zZRIqCgdjaGFuZ2VzGAEgAygLMhkuY2VsbGFyLmRhdGEudjEuTm9kZUV2ZW50EhAKCHBvc2l0aW9uGAIgASgEEhAKCGhhc19tb3JlGAMgASgIIk4KE1dhdGNoQ2hhbmdlc1JlcXVlc3QSDQoFYWZ0ZXIYASABKAQSEAoIY29hbGVzY2UYAiABKAgSFgoEcGF0aBgDIAEoCUIIukgFcgMogCAiVAoUV2F0Y2hDaGFuZ2VzUmVzcG9uc2USKgoHY2hhbmdlcxgBIAMoCzIZLmNlbGxhci5kYXRhLnYxLk5vZGVFdmVudBIQCghwb3NpdGlvbhgCIAEoBCIjChFDaGVja0luZGV4UmVxdWVzdBIOCgZyZXBhaXIYASABKAgirwQKEkNoZWNrSW5kZXhSZXNwb25zZRI8CghmaW5kaW5ncxgBIAMoCzIqLmNlbGxhci5kYXRhLnYxLkNoZWNrSW5kZXhSZXNwb25zZS5GaW5kaW5nEgwKBHN0ZXAYAiABKAkSFwoPZm9sZGVyc19jaGVja2VkGAMgASgEEhUKDWZpbGVzX2NoZWNrZWQYBCABKAQSDQoFZm91bmQYBSABKAQSEAoIcmVwYWlyZWQYBiABKAQSFwoPbmVlZHNfZnVsbF9wYXNzGAcgASgIEgwKBGRvbmUYCCABKAga1AIKB0ZpbmRpbmcSPQoEa2luZBgBIAEoDjIvLmNlbGxhci5kYXRhLnYxLkNoZWNrSW5kZXhSZXNwb25zZS5GaW5kaW5nLktpbmQSDAoEcGF0aBgCIAEoCRIOCgZkZXRhaWwYAyABKAkSDAoEcm93cxgEIAEoBBIQCghyZXBhaXJlZBgFIAEoCBIXCg9uZWVkc19mdWxsX3Bhc3MYBiABKAgisgEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg0KCUtJTkRfUk9PVBABEg8KC0tJTkRfT1JQSEFOEAISDgoKS0lORF9DWUNMRRADEhIKDktJTkRfRFVQTElDQVRFEAQSDQoJS0lORF9OQU1FEAUSDwoLS0lORF9MQUJFTFMQBhINCglLSU5EX1NVTVMQBxIQCgxLSU5EX0NPVU5URVIQCBIPCgtLSU5EX0VOR0lORRAJIrcBCghTbmFwc2hvdBIMCgRuYW1lGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzaXplX2J5dGVzGAMgASgEEg0KBWZpbGVzGAQgASgEEg8KB2ZvbGRlcnMYBSABKAQSFQoNY29udGVudF9ieXRlcxgGIAEoBBIQCghwb3NpdGlvbhgHIAEoBBIPCgdwcm9ibGVtGAggASgJIhUKE1Rha2VTbmFwc2hvdFJlcXVlc3QiawoUVGFrZVNuYXBzaG90UmVzcG9uc2USEgoKbm9kZXNfZG9uZRgBIAEoBBITCgtub2Rlc190b3RhbBgCIAEoBBIqCghzbmFwc2hvdBgDIAEoCzIYLmNlbGxhci5kYXRhLnYxLlNuYXBzaG90IhYKFExpc3RTbmFwc2hvdHNSZXF1ZXN0IkQKFUxpc3RTbmFwc2hvdHNSZXNwb25zZRIrCglzbmFwc2hvdHMYASADKAsyGC5jZWxsYXIuZGF0YS52MS5TbmFwc2hvdCIxChZSZXN0b3JlU25hcHNob3RSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEoZCJQChdSZXN0b3JlU25hcHNob3RSZXNwb25zZRISCgpub2Rlc19kb25lGAEgASgEEhMKC25vZGVzX3RvdGFsGAIgASgEEgwKBGRvbmUYAyABKAgiMAoVRGVsZXRlU25hcHNob3RSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEoZCIYChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlMscKCgVJbmRleBJqCgxBcHBseUNoYW5nZXMSIy5jZWxsYXIuZGF0YS52MS5BcHBseUNoYW5nZXNSZXF1ZXN0GiQuY2VsbGFyLmRhdGEudjEuQXBwbHlDaGFuZ2VzUmVzcG9uc2UiD4q1GAsIAhIBBBgBKODUAxJNCgdHZXROb2RlEh4uY2VsbGFyLmRhdGEudjEuR2V0Tm9kZVJlcXVlc3QaFC5jZWxsYXIuZGF0YS52MS5Ob2RlIgyKtRgICAESAgIEGAESXgoJTGlzdE5vZGVzEiAuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVxdWVzdBohLmNlbGxhci5kYXRhLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAESYAoJV2Fsa05vZGVzEiAuY2VsbGFyLmRhdGEudjEuV2Fsa05vZGVzUmVxdWVzdBohLmNlbGxhci5kYXRhLnYxLldhbGtOb2Rlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAEwARJjCgtGaW5kRW50cmllcxIiLmNlbGxhci5kYXRhLnYxLkZpbmRFbnRyaWVzUmVxdWVzdBojLmNlbGxhci5kYXRhLnYxLkZpbmRFbnRyaWVzUmVzcG9uc2UiC4q1GAcIARIBBBgBEmQKC0dldFBvc2l0aW9uEiIuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXF1ZXN0GiMuY2VsbGFyLmRhdGEudjEuR2V0UG9zaXRpb25SZXNwb25zZSIMirUYCAgBEgICBBgBEmQKC0xpc3RDaGFuZ2VzEiIuY2VsbGFyLmRhdGEudjEuTGlzdENoYW5nZXNSZXF1ZXN0GiMuY2VsbGFyLmRhdGEudjEuTGlzdENoYW5nZXNSZXNwb25zZSIMirUYCAgBEgICBBgBEmkKDFdhdGNoQ2hhbmdlcxIjLmNlbGxhci5kYXRhLnYxLldhdGNoQ2hhbmdlc1JlcXVlc3QaJC5jZWxsYXIuZGF0YS52MS5XYXRjaENoYW5nZXNSZXNwb25zZSIMirUYCAgBEgICBBgBMAESYwoKQ2hlY2tJbmRleBIhLmNlbGxhci5kYXRhLnYxLkNoZWNrSW5kZXhSZXF1ZXN0GiIuY2VsbGFyLmRhdGEudjEuQ2hlY2tJbmRleFJlc3BvbnNlIgyKtRgICAISAgMEGAEwARJnCgxUYWtlU25hcHNob3QSIy5jZWxsYXIuZGF0YS52MS5UYWtlU25hcHNob3RSZXF1ZXN0GiQuY2VsbGFyLmRhdGEudjEuVGFrZVNuYXBzaG90UmVzcG9uc2UiCoq1GAYIAhICAwQwARJqCg1MaXN0U25hcHNob3RzEiQuY2VsbGFyLmRhdGEudjEuTGlzdFNuYXBzaG90c1JlcXVlc3QaJS5jZWxsYXIuZGF0YS52MS5MaXN0U25hcHNob3RzUmVzcG9uc2UiDIq1GAgIARICAwQYARJ2Cg9SZXN0b3JlU25hcHNob3QSJi5jZWxsYXIuZGF0YS52MS5SZXN0b3JlU25hcHNob3RSZXF1ZXN0GicuY2VsbGFyLmRhdGEudjEuUmVzdG9yZVNuYXBzaG90UmVzcG9uc2UiEIq1GAwIAhICAwQiBG5hbWUwARJzCg5EZWxldGVTbmFwc2hvdBIlLmNlbGxhci5kYXRhLnYxLkRlbGV0ZVNuYXBzaG90UmVxdWVzdBomLmNlbGxhci5kYXRhLnYxLkRlbGV0ZVNuYXBzaG90UmVzcG9uc2UiEoq1GA4IAhICAwQYASIEbmFtZWIGcHJvdG8z", [file_buf_validate_validate, file_cellar_data_v1_node, file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
+  fileDesc("ChpjZWxsYXIvZGF0YS92MS9pbmRleC5wcm90bxIOY2VsbGFyLmRhdGEudjEi1AEKBkNoYW5nZRIpCgRraW5kGAEgASgOMhsuY2VsbGFyLmRhdGEudjEuQ2hhbmdlLktpbmQSDAoEcGF0aBgCIAEoCRIQCghuZXdfcGF0aBgDIAEoCRIkCgVlbnRyeRgEIAEoCzIVLmNlbGxhci5kYXRhLnYxLkVudHJ5IlkKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgwKCEtJTkRfUFVUEAESDwoLS0lORF9ERUxFVEUQAhINCglLSU5EX01PVkUQAxINCglLSU5EX0NPUFkQBCJjCgVFbnRyeRIRCglpc19mb2xkZXIYASABKAgSEgoKc2l6ZV9ieXRlcxgCIAEoBBIWCg5tb2RpZnlfdGltZV9ucxgDIAEoAxINCgVpbm9kZRgEIAEoBBIMCgRldGFnGAUgASgJIooBChNBcHBseUNoYW5nZXNSZXF1ZXN0EjIKB2NoYW5nZXMYASADKAsyFi5jZWxsYXIuZGF0YS52MS5DaGFuZ2VCCbpIBpIBAxCQThIcCg9zb3VyY2VfcG9zaXRpb24YAiABKARIAIgBARINCgVxdWlldBgDIAEoCEISChBfc291cmNlX3Bvc2l0aW9uIlsKFEFwcGx5Q2hhbmdlc1Jlc3BvbnNlEg8KB2NyZWF0ZWQYASABKAQSDwoHdXBkYXRlZBgCIAEoBBIPCgdkZWxldGVkGAMgASgEEhAKCHBvc2l0aW9uGAQgASgEIkUKDkdldE5vZGVSZXF1ZXN0EhYKBHBhdGgYASABKAlCCLpIBXIDKIAgEhsKE21pbl9zb3VyY2VfcG9zaXRpb24YAiABKAQikwIKEExpc3ROb2Rlc1JlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASGwoJcGFnZV9zaXplGAIgASgNQgi6SAUqAxiQThISCgpwYWdlX3Rva2VuGAMgASgJEjUKBW9yZGVyGAQgASgOMiYuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVxdWVzdC5PcmRlchISCgpkZXNjZW5kaW5nGAUgASgIEhsKE21pbl9zb3VyY2VfcG9zaXRpb24YBiABKAQiTgoFT3JkZXISFQoRT1JERVJfVU5TUEVDSUZJRUQQABIOCgpPUkRFUl9OQU1FEAESDgoKT1JERVJfU0laRRACEg4KCk9SREVSX1RJTUUQAyJRChFMaXN0Tm9kZXNSZXNwb25zZRIjCgVub2RlcxgBIAMoCzIULmNlbGxhci5kYXRhLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInsKEFdhbGtOb2Rlc1JlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASKgoGZmlsdGVyGAIgASgLMhouY2VsbGFyLmRhdGEudjEuTm9kZUZpbHRlchINCgVsaW1pdBgDIAEoBBIUCgxyZXN1bWVfdG9rZW4YBCABKAkisgIKCk5vZGVGaWx0ZXISJwoEa2luZBgBIAEoDjIZLmNlbGxhci5kYXRhLnYxLk5vZGUuS2luZBIeCgxuYW1lX3BhdHRlcm4YAiABKAlCCLpIBXIDKIAIEhMKC2lnbm9yZV9jYXNlGAMgASgIEhsKDnNpemVfYnl0ZXNfbWluGAQgASgESACIAQESGwoOc2l6ZV9ieXRlc19tYXgYBSABKARIAYgBARIxCg1tb2RpZmllZF9mcm9tGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9tb2RpZmllZF9iZWZvcmUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQhEKD19zaXplX2J5dGVzX21pbkIRCg9fc2l6ZV9ieXRlc19tYXgiqAEKEVdhbGtOb2Rlc1Jlc3BvbnNlEjsKBW5vZGVzGAEgAygLMiwuY2VsbGFyLmRhdGEudjEuV2Fsa05vZGVzUmVzcG9uc2UuV2Fsa2VkTm9kZRIUCgxyZXN1bWVfdG9rZW4YAiABKAkaQAoKV2Fsa2VkTm9kZRIMCgRwYXRoGAEgASgJEiQKBWVudHJ5GAIgASgLMhUuY2VsbGFyLmRhdGEudjEuRW50cnkiLAoSV2Fsa0ZvbGRlcnNSZXF1ZXN0EhYKBHBhdGgYASABKAlCCLpIBXIDKIAgIqYBChNXYWxrRm9sZGVyc1Jlc3BvbnNlEjUKBHJ1bnMYASADKAsyJy5jZWxsYXIuZGF0YS52MS5XYWxrRm9sZGVyc1Jlc3BvbnNlLlJ1bhpYCgNSdW4SDAoEcGF0aBgBIAEoCRIlCgZmb2xkZXIYAiABKAsyFS5jZWxsYXIuZGF0YS52MS5FbnRyeRINCgVjb3VudBgDIAEoDRINCgVmaWxlcxgEIAEoCSIuChJGaW5kRW50cmllc1JlcXVlc3QSGAoFcGF0aHMYASADKAlCCbpIBpIBAxCQTiKNAQoTRmluZEVudHJpZXNSZXNwb25zZRI4CgVmb3VuZBgBIAMoCzIpLmNlbGxhci5kYXRhLnYxLkZpbmRFbnRyaWVzUmVzcG9uc2UuRm91bmQaPAoFRm91bmQSJAoFZW50cnkYASABKAsyFS5jZWxsYXIuZGF0YS52MS5FbnRyeRINCgVub2RlcxgCIAEoBCIUChJHZXRQb3NpdGlvblJlcXVlc3QidAoTR2V0UG9zaXRpb25SZXNwb25zZRIXCg9zb3VyY2VfcG9zaXRpb24YASABKAQSEAoIcG9zaXRpb24YAiABKAQSDQoFZmlsZXMYAyABKAQSDwoHZm9sZGVycxgEIAEoBBISCgpzaXplX2J5dGVzGAUgASgEIpgCCglOb2RlRXZlbnQSLAoEa2luZBgBIAEoDjIeLmNlbGxhci5kYXRhLnYxLk5vZGVFdmVudC5LaW5kEiIKBG5vZGUYAiABKAsyFC5jZWxsYXIuZGF0YS52MS5Ob2RlEhAKCG9sZF9wYXRoGAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIpQBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIQCgxLSU5EX0NSRUFURUQQARIQCgxLSU5EX1VQREFURUQQAhIQCgxLSU5EX0RFTEVURUQQAxIOCgpLSU5EX01PVkVEEAQSDwoLS0lORF9DT1BJRUQQBRIPCgtLSU5EX0ZJTExFRBAGEg4KCktJTkRfUkVTRVQQByJqChJMaXN0Q2hhbmdlc1JlcXVlc3QSDQoFYWZ0ZXIYASABKAQSGwoJcGFnZV9zaXplGAIgASgNQgi6SAUqAxiQThIQCghjb2FsZXNjZRgDIAEoCBIWCgRwYXRoGAQgASgJQgi6SAVyAyiAICJlChNMaXN0Q2hhbmdlc1Jlc3BvbnNlEioKB2NoYW5nZXMYASADKAsyGS5jZWxsYXIuZGF0YS52MS5Ob2RlRXZlbnQSEAoIcG9zaXRpb24YAiABKAQSEAoIaGFzX21vcmUYAyABKAgiTgoTV2F0Y2hDaGFuZ2VzUmVxdWVzdBINCgVhZnRlchgBIAEoBBIQCghjb2FsZXNjZRgCIAEoCBIWCgRwYXRoGAMgASgJQgi6SAVyAyiAICJUChRXYXRjaENoYW5nZXNSZXNwb25zZRIqCgdjaGFuZ2VzGAEgAygLMhkuY2VsbGFyLmRhdGEudjEuTm9kZUV2ZW50EhAKCHBvc2l0aW9uGAIgASgEIiMKEUNoZWNrSW5kZXhSZXF1ZXN0Eg4KBnJlcGFpchgBIAEoCCKvBAoSQ2hlY2tJbmRleFJlc3BvbnNlEjwKCGZpbmRpbmdzGAEgAygLMiouY2VsbGFyLmRhdGEudjEuQ2hlY2tJbmRleFJlc3BvbnNlLkZpbmRpbmcSDAoEc3RlcBgCIAEoCRIXCg9mb2xkZXJzX2NoZWNrZWQYAyABKAQSFQoNZmlsZXNfY2hlY2tlZBgEIAEoBBINCgVmb3VuZBgFIAEoBBIQCghyZXBhaXJlZBgGIAEoBBIXCg9uZWVkc19mdWxsX3Bhc3MYByABKAgSDAoEZG9uZRgIIAEoCBrUAgoHRmluZGluZxI9CgRraW5kGAEgASgOMi8uY2VsbGFyLmRhdGEudjEuQ2hlY2tJbmRleFJlc3BvbnNlLkZpbmRpbmcuS2luZBIMCgRwYXRoGAIgASgJEg4KBmRldGFpbBgDIAEoCRIMCgRyb3dzGAQgASgEEhAKCHJlcGFpcmVkGAUgASgIEhcKD25lZWRzX2Z1bGxfcGFzcxgGIAEoCCKyAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9ST09UEAESDwoLS0lORF9PUlBIQU4QAhIOCgpLSU5EX0NZQ0xFEAMSEgoOS0lORF9EVVBMSUNBVEUQBBINCglLSU5EX05BTUUQBRIPCgtLSU5EX0xBQkVMUxAGEg0KCUtJTkRfU1VNUxAHEhAKDEtJTkRfQ09VTlRFUhAIEg8KC0tJTkRfRU5HSU5FEAkitwEKCFNuYXBzaG90EgwKBG5hbWUYASABKAkSLwoLY3JlYXRlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnNpemVfYnl0ZXMYAyABKAQSDQoFZmlsZXMYBCABKAQSDwoHZm9sZGVycxgFIAEoBBIVCg1jb250ZW50X2J5dGVzGAYgASgEEhAKCHBvc2l0aW9uGAcgASgEEg8KB3Byb2JsZW0YCCABKAkiFQoTVGFrZVNuYXBzaG90UmVxdWVzdCJrChRUYWtlU25hcHNob3RSZXNwb25zZRISCgpub2Rlc19kb25lGAEgASgEEhMKC25vZGVzX3RvdGFsGAIgASgEEioKCHNuYXBzaG90GAMgASgLMhguY2VsbGFyLmRhdGEudjEuU25hcHNob3QiFgoUTGlzdFNuYXBzaG90c1JlcXVlc3QiRAoVTGlzdFNuYXBzaG90c1Jlc3BvbnNlEisKCXNuYXBzaG90cxgBIAMoCzIYLmNlbGxhci5kYXRhLnYxLlNuYXBzaG90IjEKFlJlc3RvcmVTbmFwc2hvdFJlcXVlc3QSFwoEbmFtZRgBIAEoCUIJukgGcgQQAShkIlAKF1Jlc3RvcmVTbmFwc2hvdFJlc3BvbnNlEhIKCm5vZGVzX2RvbmUYASABKAQSEwoLbm9kZXNfdG90YWwYAiABKAQSDAoEZG9uZRgDIAEoCCIwChVEZWxldGVTbmFwc2hvdFJlcXVlc3QSFwoEbmFtZRgBIAEoCUIJukgGcgQQAShkIhgKFkRlbGV0ZVNuYXBzaG90UmVzcG9uc2UyswsKBUluZGV4EmoKDEFwcGx5Q2hhbmdlcxIjLmNlbGxhci5kYXRhLnYxLkFwcGx5Q2hhbmdlc1JlcXVlc3QaJC5jZWxsYXIuZGF0YS52MS5BcHBseUNoYW5nZXNSZXNwb25zZSIPirUYCwgCEgEEGAEo4NQDEk0KB0dldE5vZGUSHi5jZWxsYXIuZGF0YS52MS5HZXROb2RlUmVxdWVzdBoULmNlbGxhci5kYXRhLnYxLk5vZGUiDIq1GAgIARICAgQYARJeCglMaXN0Tm9kZXMSIC5jZWxsYXIuZGF0YS52MS5MaXN0Tm9kZXNSZXF1ZXN0GiEuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVzcG9uc2UiDIq1GAgIARICAgQYARJgCglXYWxrTm9kZXMSIC5jZWxsYXIuZGF0YS52MS5XYWxrTm9kZXNSZXF1ZXN0GiEuY2VsbGFyLmRhdGEudjEuV2Fsa05vZGVzUmVzcG9uc2UiDIq1GAgIARICAgQYATABEmoKC1dhbGtGb2xkZXJzEiIuY2VsbGFyLmRhdGEudjEuV2Fsa0ZvbGRlcnNSZXF1ZXN0GiMuY2VsbGFyLmRhdGEudjEuV2Fsa0ZvbGRlcnNSZXNwb25zZSIQirUYDAgBEgEEGAEogLiZKTABEmMKC0ZpbmRFbnRyaWVzEiIuY2VsbGFyLmRhdGEudjEuRmluZEVudHJpZXNSZXF1ZXN0GiMuY2VsbGFyLmRhdGEudjEuRmluZEVudHJpZXNSZXNwb25zZSILirUYBwgBEgEEGAESZAoLR2V0UG9zaXRpb24SIi5jZWxsYXIuZGF0YS52MS5HZXRQb3NpdGlvblJlcXVlc3QaIy5jZWxsYXIuZGF0YS52MS5HZXRQb3NpdGlvblJlc3BvbnNlIgyKtRgICAESAgIEGAESZAoLTGlzdENoYW5nZXMSIi5jZWxsYXIuZGF0YS52MS5MaXN0Q2hhbmdlc1JlcXVlc3QaIy5jZWxsYXIuZGF0YS52MS5MaXN0Q2hhbmdlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAESaQoMV2F0Y2hDaGFuZ2VzEiMuY2VsbGFyLmRhdGEudjEuV2F0Y2hDaGFuZ2VzUmVxdWVzdBokLmNlbGxhci5kYXRhLnYxLldhdGNoQ2hhbmdlc1Jlc3BvbnNlIgyKtRgICAESAgIEGAEwARJjCgpDaGVja0luZGV4EiEuY2VsbGFyLmRhdGEudjEuQ2hlY2tJbmRleFJlcXVlc3QaIi5jZWxsYXIuZGF0YS52MS5DaGVja0luZGV4UmVzcG9uc2UiDIq1GAgIAhICAwQYATABEmcKDFRha2VTbmFwc2hvdBIjLmNlbGxhci5kYXRhLnYxLlRha2VTbmFwc2hvdFJlcXVlc3QaJC5jZWxsYXIuZGF0YS52MS5UYWtlU25hcHNob3RSZXNwb25zZSIKirUYBggCEgIDBDABEmoKDUxpc3RTbmFwc2hvdHMSJC5jZWxsYXIuZGF0YS52MS5MaXN0U25hcHNob3RzUmVxdWVzdBolLmNlbGxhci5kYXRhLnYxLkxpc3RTbmFwc2hvdHNSZXNwb25zZSIMirUYCAgBEgIDBBgBEnYKD1Jlc3RvcmVTbmFwc2hvdBImLmNlbGxhci5kYXRhLnYxLlJlc3RvcmVTbmFwc2hvdFJlcXVlc3QaJy5jZWxsYXIuZGF0YS52MS5SZXN0b3JlU25hcHNob3RSZXNwb25zZSIQirUYDAgCEgIDBCIEbmFtZTABEnMKDkRlbGV0ZVNuYXBzaG90EiUuY2VsbGFyLmRhdGEudjEuRGVsZXRlU25hcHNob3RSZXF1ZXN0GiYuY2VsbGFyLmRhdGEudjEuRGVsZXRlU25hcHNob3RSZXNwb25zZSISirUYDggCEgIDBBgBIgRuYW1lYgZwcm90bzM", [file_buf_validate_validate, file_cellar_data_v1_node, file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
 
 /**
  * One change of the tree.
@@ -481,6 +481,81 @@ export const WalkNodesResponse_WalkedNodeSchema: GenMessage<WalkNodesResponse_Wa
   messageDesc(file_cellar_data_v1_index, 9, 0);
 
 /**
+ * @generated from message cellar.data.v1.WalkFoldersRequest
+ */
+export type WalkFoldersRequest = Message<"cellar.data.v1.WalkFoldersRequest"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.WalkFoldersRequest.
+ * Use `create(WalkFoldersRequestSchema)` to create a new message.
+ */
+export const WalkFoldersRequestSchema: GenMessage<WalkFoldersRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 10);
+
+/**
+ * @generated from message cellar.data.v1.WalkFoldersResponse
+ */
+export type WalkFoldersResponse = Message<"cellar.data.v1.WalkFoldersResponse"> & {
+  /**
+   * @generated from field: repeated cellar.data.v1.WalkFoldersResponse.Run runs = 1;
+   */
+  runs: WalkFoldersResponse_Run[];
+};
+
+/**
+ * Describes the message cellar.data.v1.WalkFoldersResponse.
+ * Use `create(WalkFoldersResponseSchema)` to create a new message.
+ */
+export const WalkFoldersResponseSchema: GenMessage<WalkFoldersResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 11);
+
+/**
+ * Files of one folder. Every folder has at least one; one with many files has several, one after the other.
+ *
+ * @generated from message cellar.data.v1.WalkFoldersResponse.Run
+ */
+export type WalkFoldersResponse_Run = Message<"cellar.data.v1.WalkFoldersResponse.Run"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Of the folder; only in its first run.
+   *
+   * @generated from field: cellar.data.v1.Entry folder = 2;
+   */
+  folder?: Entry | undefined;
+
+  /**
+   * How many files.
+   *
+   * @generated from field: uint32 count = 3;
+   */
+  count: number;
+
+  /**
+   * Four parts for each file, with a slash between all parts: name, size in bytes, time in microseconds, inode as a signed number. In the
+   * order of the names' bytes.
+   *
+   * @generated from field: string files = 4;
+   */
+  files: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.WalkFoldersResponse.Run.
+ * Use `create(WalkFoldersResponse_RunSchema)` to create a new message.
+ */
+export const WalkFoldersResponse_RunSchema: GenMessage<WalkFoldersResponse_Run> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_index, 11, 0);
+
+/**
  * @generated from message cellar.data.v1.FindEntriesRequest
  */
 export type FindEntriesRequest = Message<"cellar.data.v1.FindEntriesRequest"> & {
@@ -495,7 +570,7 @@ export type FindEntriesRequest = Message<"cellar.data.v1.FindEntriesRequest"> & 
  * Use `create(FindEntriesRequestSchema)` to create a new message.
  */
 export const FindEntriesRequestSchema: GenMessage<FindEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 10);
+  messageDesc(file_cellar_data_v1_index, 12);
 
 /**
  * @generated from message cellar.data.v1.FindEntriesResponse
@@ -514,7 +589,7 @@ export type FindEntriesResponse = Message<"cellar.data.v1.FindEntriesResponse"> 
  * Use `create(FindEntriesResponseSchema)` to create a new message.
  */
 export const FindEntriesResponseSchema: GenMessage<FindEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 11);
+  messageDesc(file_cellar_data_v1_index, 13);
 
 /**
  * @generated from message cellar.data.v1.FindEntriesResponse.Found
@@ -540,7 +615,7 @@ export type FindEntriesResponse_Found = Message<"cellar.data.v1.FindEntriesRespo
  * Use `create(FindEntriesResponse_FoundSchema)` to create a new message.
  */
 export const FindEntriesResponse_FoundSchema: GenMessage<FindEntriesResponse_Found> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 11, 0);
+  messageDesc(file_cellar_data_v1_index, 13, 0);
 
 /**
  * @generated from message cellar.data.v1.GetPositionRequest
@@ -553,7 +628,7 @@ export type GetPositionRequest = Message<"cellar.data.v1.GetPositionRequest"> & 
  * Use `create(GetPositionRequestSchema)` to create a new message.
  */
 export const GetPositionRequestSchema: GenMessage<GetPositionRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 12);
+  messageDesc(file_cellar_data_v1_index, 14);
 
 /**
  * @generated from message cellar.data.v1.GetPositionResponse
@@ -594,7 +669,7 @@ export type GetPositionResponse = Message<"cellar.data.v1.GetPositionResponse"> 
  * Use `create(GetPositionResponseSchema)` to create a new message.
  */
 export const GetPositionResponseSchema: GenMessage<GetPositionResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 13);
+  messageDesc(file_cellar_data_v1_index, 15);
 
 /**
  * Payload of the index's event stream "nodes".
@@ -632,7 +707,7 @@ export type NodeEvent = Message<"cellar.data.v1.NodeEvent"> & {
  * Use `create(NodeEventSchema)` to create a new message.
  */
 export const NodeEventSchema: GenMessage<NodeEvent> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 14);
+  messageDesc(file_cellar_data_v1_index, 16);
 
 /**
  * @generated from enum cellar.data.v1.NodeEvent.Kind
@@ -694,7 +769,7 @@ export type NodeEvent_Kind = (typeof NodeEvent_Kind)[keyof typeof NodeEvent_Kind
  * Describes the enum cellar.data.v1.NodeEvent.Kind.
  */
 export const NodeEvent_KindSchema: GenEnum<NodeEvent_Kind> = /*@__PURE__*/
-  enumDesc(file_cellar_data_v1_index, 14, 0);
+  enumDesc(file_cellar_data_v1_index, 16, 0);
 
 /**
  * @generated from message cellar.data.v1.ListChangesRequest
@@ -734,7 +809,7 @@ export type ListChangesRequest = Message<"cellar.data.v1.ListChangesRequest"> & 
  * Use `create(ListChangesRequestSchema)` to create a new message.
  */
 export const ListChangesRequestSchema: GenMessage<ListChangesRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 15);
+  messageDesc(file_cellar_data_v1_index, 17);
 
 /**
  * @generated from message cellar.data.v1.ListChangesResponse
@@ -765,7 +840,7 @@ export type ListChangesResponse = Message<"cellar.data.v1.ListChangesResponse"> 
  * Use `create(ListChangesResponseSchema)` to create a new message.
  */
 export const ListChangesResponseSchema: GenMessage<ListChangesResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 16);
+  messageDesc(file_cellar_data_v1_index, 18);
 
 /**
  * @generated from message cellar.data.v1.WatchChangesRequest
@@ -792,7 +867,7 @@ export type WatchChangesRequest = Message<"cellar.data.v1.WatchChangesRequest"> 
  * Use `create(WatchChangesRequestSchema)` to create a new message.
  */
 export const WatchChangesRequestSchema: GenMessage<WatchChangesRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 17);
+  messageDesc(file_cellar_data_v1_index, 19);
 
 /**
  * @generated from message cellar.data.v1.WatchChangesResponse
@@ -816,7 +891,7 @@ export type WatchChangesResponse = Message<"cellar.data.v1.WatchChangesResponse"
  * Use `create(WatchChangesResponseSchema)` to create a new message.
  */
 export const WatchChangesResponseSchema: GenMessage<WatchChangesResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 18);
+  messageDesc(file_cellar_data_v1_index, 20);
 
 /**
  * @generated from message cellar.data.v1.CheckIndexRequest
@@ -833,7 +908,7 @@ export type CheckIndexRequest = Message<"cellar.data.v1.CheckIndexRequest"> & {
  * Use `create(CheckIndexRequestSchema)` to create a new message.
  */
 export const CheckIndexRequestSchema: GenMessage<CheckIndexRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 19);
+  messageDesc(file_cellar_data_v1_index, 21);
 
 /**
  * @generated from message cellar.data.v1.CheckIndexResponse
@@ -892,7 +967,7 @@ export type CheckIndexResponse = Message<"cellar.data.v1.CheckIndexResponse"> & 
  * Use `create(CheckIndexResponseSchema)` to create a new message.
  */
 export const CheckIndexResponseSchema: GenMessage<CheckIndexResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 20);
+  messageDesc(file_cellar_data_v1_index, 22);
 
 /**
  * @generated from message cellar.data.v1.CheckIndexResponse.Finding
@@ -942,7 +1017,7 @@ export type CheckIndexResponse_Finding = Message<"cellar.data.v1.CheckIndexRespo
  * Use `create(CheckIndexResponse_FindingSchema)` to create a new message.
  */
 export const CheckIndexResponse_FindingSchema: GenMessage<CheckIndexResponse_Finding> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 20, 0);
+  messageDesc(file_cellar_data_v1_index, 22, 0);
 
 /**
  * @generated from enum cellar.data.v1.CheckIndexResponse.Finding.Kind
@@ -1026,7 +1101,7 @@ export type CheckIndexResponse_Finding_Kind = (typeof CheckIndexResponse_Finding
  * Describes the enum cellar.data.v1.CheckIndexResponse.Finding.Kind.
  */
 export const CheckIndexResponse_Finding_KindSchema: GenEnum<CheckIndexResponse_Finding_Kind> = /*@__PURE__*/
-  enumDesc(file_cellar_data_v1_index, 20, 0, 0);
+  enumDesc(file_cellar_data_v1_index, 22, 0, 0);
 
 /**
  * @generated from message cellar.data.v1.Snapshot
@@ -1088,7 +1163,7 @@ export type Snapshot = Message<"cellar.data.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 21);
+  messageDesc(file_cellar_data_v1_index, 23);
 
 /**
  * @generated from message cellar.data.v1.TakeSnapshotRequest
@@ -1101,7 +1176,7 @@ export type TakeSnapshotRequest = Message<"cellar.data.v1.TakeSnapshotRequest"> 
  * Use `create(TakeSnapshotRequestSchema)` to create a new message.
  */
 export const TakeSnapshotRequestSchema: GenMessage<TakeSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 22);
+  messageDesc(file_cellar_data_v1_index, 24);
 
 /**
  * @generated from message cellar.data.v1.TakeSnapshotResponse
@@ -1130,7 +1205,7 @@ export type TakeSnapshotResponse = Message<"cellar.data.v1.TakeSnapshotResponse"
  * Use `create(TakeSnapshotResponseSchema)` to create a new message.
  */
 export const TakeSnapshotResponseSchema: GenMessage<TakeSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 23);
+  messageDesc(file_cellar_data_v1_index, 25);
 
 /**
  * @generated from message cellar.data.v1.ListSnapshotsRequest
@@ -1143,7 +1218,7 @@ export type ListSnapshotsRequest = Message<"cellar.data.v1.ListSnapshotsRequest"
  * Use `create(ListSnapshotsRequestSchema)` to create a new message.
  */
 export const ListSnapshotsRequestSchema: GenMessage<ListSnapshotsRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 24);
+  messageDesc(file_cellar_data_v1_index, 26);
 
 /**
  * @generated from message cellar.data.v1.ListSnapshotsResponse
@@ -1160,7 +1235,7 @@ export type ListSnapshotsResponse = Message<"cellar.data.v1.ListSnapshotsRespons
  * Use `create(ListSnapshotsResponseSchema)` to create a new message.
  */
 export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 25);
+  messageDesc(file_cellar_data_v1_index, 27);
 
 /**
  * @generated from message cellar.data.v1.RestoreSnapshotRequest
@@ -1177,7 +1252,7 @@ export type RestoreSnapshotRequest = Message<"cellar.data.v1.RestoreSnapshotRequ
  * Use `create(RestoreSnapshotRequestSchema)` to create a new message.
  */
 export const RestoreSnapshotRequestSchema: GenMessage<RestoreSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 26);
+  messageDesc(file_cellar_data_v1_index, 28);
 
 /**
  * @generated from message cellar.data.v1.RestoreSnapshotResponse
@@ -1204,7 +1279,7 @@ export type RestoreSnapshotResponse = Message<"cellar.data.v1.RestoreSnapshotRes
  * Use `create(RestoreSnapshotResponseSchema)` to create a new message.
  */
 export const RestoreSnapshotResponseSchema: GenMessage<RestoreSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 27);
+  messageDesc(file_cellar_data_v1_index, 29);
 
 /**
  * @generated from message cellar.data.v1.DeleteSnapshotRequest
@@ -1221,7 +1296,7 @@ export type DeleteSnapshotRequest = Message<"cellar.data.v1.DeleteSnapshotReques
  * Use `create(DeleteSnapshotRequestSchema)` to create a new message.
  */
 export const DeleteSnapshotRequestSchema: GenMessage<DeleteSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 28);
+  messageDesc(file_cellar_data_v1_index, 30);
 
 /**
  * @generated from message cellar.data.v1.DeleteSnapshotResponse
@@ -1234,7 +1309,7 @@ export type DeleteSnapshotResponse = Message<"cellar.data.v1.DeleteSnapshotRespo
  * Use `create(DeleteSnapshotResponseSchema)` to create a new message.
  */
 export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_index, 29);
+  messageDesc(file_cellar_data_v1_index, 31);
 
 /**
  * The truth about one datasource's tree, for every query. One instance per datasource. Paths are relative to the datasource: "" is its root.
@@ -1282,6 +1357,17 @@ export const Index: GenService<{
     methodKind: "server_streaming";
     input: typeof WalkNodesRequestSchema;
     output: typeof WalkNodesResponseSchema;
+  },
+  /**
+   * A folder and all folders below in tree order, each with its own files, packed: for those that compare a whole tree with its storage.
+   * Errors: not_found; failed_precondition for a file.
+   *
+   * @generated from rpc cellar.data.v1.Index.WalkFolders
+   */
+  walkFolders: {
+    methodKind: "server_streaming";
+    input: typeof WalkFoldersRequestSchema;
+    output: typeof WalkFoldersResponseSchema;
   },
   /**
    * What the index knows of paths, in the words of storage; for those that compare the two.
