@@ -26,8 +26,8 @@ export interface S3Call {
   readonly nowMs: number;
   /** The body, checked while it is read; call it at most once. `algorithm`: the checksum to make when the sender chose none. */
   body(algorithm?: ChecksumAlgorithm): ObjectBody;
-  /** The body as a small XML document. Errors: `MalformedXML`. */
-  xml(rootName: string): Promise<XmlNode>;
+  /** The body as a small XML document. `isAboutObject`: checksums in the headers are not those of the document. Errors: `MalformedXML`. */
+  xml(rootName: string, isAboutObject?: boolean): Promise<XmlNode>;
   /** Throws `AccessDenied` when the caller may not do this as well. */
   authorize(operation: OperationName, bucket: string, key: string | undefined): Promise<void>;
 }

@@ -3,6 +3,7 @@ import type { ObjectInfo, ObjectRef } from './backend.ts';
 import type { S3Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { assertReadable, readConditions } from './object-headers.ts';
+import { readError } from './object-ref.ts';
 
 /** The source of a copy, once the caller was found to have the right to read it. */
 export async function readCopySource(call: S3Call): Promise<ObjectRef> {
@@ -11,14 +12,13 @@ export async function readCopySource(call: S3Call): Promise<ObjectRef> {
   return source;
 }
 
-/** Shape: `bucket/key` or `/bucket/key`, percent-encoded, with `?versionId=null` at most. */
+/** Shape: `bucket/key` or `/bucket/key`, percent-encoded, and perhaps `?versionId=`. */
 export function parseCopySource(header: string): ObjectRef {
   const invalid = new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey', {
     fields: { ArgumentName: 'x-amz-copy-source', ArgumentValue: header },
   });
-  const [path, versionId = 'null'] = header.split('?versionId=');
-  if (versionId !== 'null')
-    throw new S3Error('NotImplemented', 'Versions are not implemented', { fields: { Header: 'versionId' } });
+  const [path, versionId] = header.split('?versionId=');
+  if (versionId === '') throw invalid;
   let decoded: string;
   try {
     decoded = decodeURIComponent(path ?? '').replace(/^\//, '');
@@ -27,7 +27,7 @@ export function parseCopySource(header: string): ObjectRef {
   }
   const slash = decoded.indexOf('/');
   if (slash < 1 || slash === decoded.length - 1) throw invalid;
-  return { bucket: decoded.slice(0, slash), key: decoded.slice(slash + 1) };
+  return { bucket: decoded.slice(0, slash), key: decoded.slice(slash + 1), versionId };
 }
 
 /** `x-amz-copy-source-if-*`: a source that was not modified counts as failed here. */
@@ -40,6 +40,14 @@ export function sourceCondition(call: S3Call): (source: ObjectInfo) => void {
       throw error instanceof S3Error && error.code === 'NotModified' ? new S3Error('PreconditionFailed') : error;
     }
   };
+}
+
+/** A failure to read the source in the words of S3: a delete marker that was named cannot be copied. */
+export function sourceError(error: unknown, source: ObjectRef): unknown {
+  const told = readError(error, source);
+  return told instanceof S3Error && told.code === 'MethodNotAllowed'
+    ? new S3Error('InvalidRequest', 'The source of a copy request may not specifically refer to a delete marker by version id.')
+    : told;
 }
 
 /** `x-amz-copy-source-range`, which unlike `Range` must lie inside the source. */

@@ -31,7 +31,6 @@ const table = {
   InvalidLocationConstraint: [400, 'The specified location constraint is not valid'],
   InvalidObjectState: [403, 'The operation is not valid for the current state of the object'],
   InvalidPart: [400, 'One or more of the specified parts could not be found or its entity tag did not match'],
-  InvalidPartNumber: [416, 'The requested part number is not satisfiable'],
   InvalidPartOrder: [400, 'The list of parts was not in ascending order'],
   InvalidPolicyDocument: [400, 'The content of the form does not meet the conditions of its policy'],
   InvalidRange: [416, 'The requested range is not satisfiable'],

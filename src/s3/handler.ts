@@ -145,9 +145,10 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
       (listed?.folder ?? target.key) || undefined,
       listed?.isDeep,
     );
-    const body = (sizeBytesMax: number, checksumAlgorithm?: ChecksumAlgorithm) =>
+    const body = (sizeBytesMax: number, checksumAlgorithm?: ChecksumAlgorithm, ignoresChecksums = false) =>
       createBody({
         checksumAlgorithm,
+        ignoresChecksums,
         request,
         headers: head.headers,
         payloadHash: authorization.payloadHash,
@@ -171,8 +172,8 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
       limits,
       nowMs: now(),
       body: (algorithm) => body(limits.bodySizeBytesMax, algorithm),
-      xml: async (rootName) => {
-        const { bytes, verify } = body(limits.xmlSizeBytesMax);
+      xml: async (rootName, isAboutObject) => {
+        const { bytes, verify } = body(limits.xmlSizeBytesMax, undefined, isAboutObject);
         const chunks = await Array.fromAsync(bytes);
         await verify();
         try {

@@ -3,7 +3,9 @@ import { type Conditions, decideRead, decideWrite } from '#lib/http-conditions.t
 import { formatHttpDate, parseHttpDate } from '#lib/http-date.ts';
 import type { Checksums, ListedObject, ObjectHeaders, ObjectInfo, WriteCondition } from './backend.ts';
 import type { S3Call } from './call.ts';
+import { encryptionHeaders } from './encryption-headers.ts';
 import { S3Error } from './errors.ts';
+import { lockHeaders } from './object-lock.ts';
 
 const names = {
   contentType: 'content-type',
@@ -13,23 +15,34 @@ const names = {
   contentLanguage: 'content-language',
   expires: 'expires',
 } as const satisfies Partial<Record<keyof ObjectHeaders, string>>;
+const fields = Object.entries(names) as [keyof typeof names, string][];
 
 const metaPrefix = 'x-amz-meta-';
+const redirectName = 'x-amz-website-redirect-location';
 
-/** What a write says about the object. Errors: `MetadataTooLarge`, and `NotImplemented` for headers whose promise we could not keep. */
-export function readObjectHeaders({ headers, limits }: S3Call): ObjectHeaders {
-  refuseUnsupported(headers);
-  const plain = Object.entries(names).flatMap(([field, name]) => {
-    const value = name === 'content-encoding' ? withoutAwsChunked(headers.get(name)) : headers.get(name);
-    return value ? [[field, value] as const] : [];
-  });
-  const user = [...headers].flatMap(([name, value]) =>
-    name.startsWith(metaPrefix) ? [[name.slice(metaPrefix.length), value] as const] : [],
-  );
-  if (user.reduce((sum, [name, value]) => sum + name.length + value.length, 0) > limits.userMetadataSizeBytesMax) {
-    throw new S3Error('MetadataTooLarge');
+/** What a write says about the object. Errors: `MetadataTooLarge`, `InvalidArgument` for a redirect that is no address. */
+export function readObjectHeaders({ headers, limits }: Pick<S3Call, 'headers' | 'limits'>): ObjectHeaders {
+  const read: { -readonly [Field in keyof ObjectHeaders]: ObjectHeaders[Field] } = {};
+  for (const [field, name] of fields) {
+    const value = field === 'contentEncoding' ? withoutAwsChunked(headers.get(name)) : headers.get(name);
+    if (value) read[field] = value;
   }
-  return { ...Object.fromEntries(plain), ...(user.length > 0 ? { userMetadata: Object.fromEntries(user) } : {}) };
+  const redirect = headers.get(redirectName);
+  if (redirect !== undefined) {
+    if (!/^(\/|https?:\/\/)/.test(redirect) || redirect.length > 2_048)
+      throw new S3Error('InvalidArgument', "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.");
+    read.websiteRedirect = redirect;
+  }
+  const user: Record<string, string> = {};
+  let sizeBytes = 0;
+  for (const [name, value] of headers) {
+    if (!name.startsWith(metaPrefix)) continue;
+    sizeBytes += name.length - metaPrefix.length + value.length;
+    user[name.slice(metaPrefix.length)] = value;
+  }
+  if (sizeBytes > limits.userMetadataSizeBytesMax) throw new S3Error('MetadataTooLarge');
+  if (sizeBytes > 0) read.userMetadata = user;
+  return read;
 }
 
 /** `aws-chunked` describes the transfer, not the object. */
@@ -41,39 +54,34 @@ function withoutAwsChunked(encoding: string | undefined): string | undefined {
   return rest?.join(', ');
 }
 
-const unsupportedPrefixes = [
-  'x-amz-server-side-encryption',
-  'x-amz-object-lock-',
-  'x-amz-tagging',
-  'x-amz-website-redirect-location',
-  'x-amz-grant-',
-];
-const privateAcls = new Set(['private', 'bucket-owner-full-control', 'bucket-owner-read']);
-
-function refuseUnsupported(headers: ReadonlyMap<string, string>): void {
-  for (const name of headers.keys()) {
-    if (unsupportedPrefixes.some((prefix) => name.startsWith(prefix)) && name !== 'x-amz-tagging-directive') {
-      throw new S3Error('NotImplemented', `${name} is not implemented`, { fields: { Header: name } });
-    }
-  }
-  const acl = headers.get('x-amz-acl');
-  if (acl && !privateAcls.has(acl))
-    throw new S3Error('NotImplemented', 'Only the ACL "private" is implemented', { fields: { Header: 'x-amz-acl' } });
-  const storageClass = headers.get('x-amz-storage-class');
-  if (storageClass && storageClass !== 'STANDARD') throw new S3Error('InvalidStorageClass', 'The only storage class is STANDARD');
-}
+type AnswerHeaders = Record<string, string | number | undefined>;
 
 /** The headers of GET and HEAD that describe the object. */
-export function describeObject(info: ObjectInfo, call: S3Call): Record<string, string | undefined> {
-  const described = Object.entries(names).map(([field, name]) => [name, info.headers[field as keyof typeof names]] as const);
-  const user = Object.entries(info.headers.userMetadata ?? {}).map(([name, value]) => [metaPrefix + name, value] as const);
-  return {
-    ...Object.fromEntries([...described, ...user]),
+export function describeObject(info: ObjectInfo, call: S3Call): AnswerHeaders {
+  const described: AnswerHeaders = {
     'accept-ranges': 'bytes',
-    ...tagHeaders(info),
-    ...overrides(call),
+    etag: quoteEtag(info.etag),
+    'last-modified': formatHttpDate(info.mtimeMs),
   };
+  const { headers, tags, storageClass } = info;
+  for (const [field, name] of fields) if (headers[field] !== undefined) described[name] = headers[field];
+  if (headers.userMetadata)
+    for (const [name, value] of Object.entries(headers.userMetadata)) described[metaPrefix + name] = value;
+  if (headers.websiteRedirect) described[redirectName] = headers.websiteRedirect;
+  if (info.versionId !== undefined) described['x-amz-version-id'] = info.versionId;
+  if (storageClass !== undefined && storageClass !== 'STANDARD') described['x-amz-storage-class'] = storageClass;
+  const tagCount = tags ? Object.keys(tags).length : 0;
+  if (tagCount > 0) described['x-amz-tagging-count'] = tagCount;
+  if (info.encryption) Object.assign(described, encryptionHeaders(info.encryption));
+  if (info.retention || info.hasLegalHold !== undefined) Object.assign(described, lockHeaders(info));
+  return call.query.size === 0 ? described : Object.assign(described, overrides(call));
 }
+
+/** What every write answers: which version it made, and how it is encrypted. */
+export const writeHeaders = (info: ObjectInfo): Record<string, string> => ({
+  ...(info.versionId === undefined ? {} : { 'x-amz-version-id': info.versionId }),
+  ...encryptionHeaders(info.encryption),
+});
 
 export const tagHeaders = (info: ListedObject): Record<string, string> => ({
   etag: quoteEtag(info.etag),
@@ -83,10 +91,12 @@ export const tagHeaders = (info: ListedObject): Record<string, string> => ({
 export const quoteEtag = (etag: string): string => `"${etag}"`;
 
 /** `response-content-type` and its sisters. */
-function overrides({ query }: S3Call): Record<string, string> {
-  const found = Object.values(names).flatMap((name) => {
+function overrides({ query, user }: S3Call): Record<string, string> {
+  const found = fields.flatMap(([, name]) => {
     const value = query.get(`response-${name}`);
     if (value === undefined) return [];
+    if (!user)
+      throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.');
     // biome-ignore lint/suspicious/noControlCharactersInRegex: a header cannot hold control characters.
     if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value))
       throw new S3Error('InvalidArgument', `response-${name} has control characters`);

@@ -1,10 +1,18 @@
 import { checksumAlgorithms } from '#lib/checksum.ts';
 import { type XmlNode, xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
-import type { CompletedPart } from '../backend.ts';
+import type { CompletedPart, CompleteOptions } from '../backend.ts';
 import type { S3Call } from '../call.ts';
+import { readCustomerKey } from '../encryption-headers.ts';
 import { S3Error } from '../errors.ts';
-import { checksumElementName, checksumElements, checksumHeaders, quoteEtag, readWriteCondition } from '../object-headers.ts';
+import {
+  checksumElementName,
+  checksumElements,
+  checksumHeaders,
+  quoteEtag,
+  readWriteCondition,
+  writeHeaders,
+} from '../object-headers.ts';
 import { readUploadName } from '../upload-name.ts';
 import { result } from '../xml-result.ts';
 
@@ -12,13 +20,19 @@ const partsMax = 10_000;
 
 export async function completeMultipartUpload(call: S3Call): Promise<S3Answer> {
   const { backend, bucket, key, headers } = call;
-  const document = await call.xml('CompleteMultipartUpload');
+  const document = await call.xml('CompleteMultipartUpload', true);
   const parts = document.all('Part').map(readPart);
   if (parts.length === 0 || parts.length > partsMax) throw new S3Error('MalformedXML');
   if (parts.some((part, index) => index > 0 && part.partNumber <= parts[index - 1]!.partNumber))
     throw new S3Error('InvalidPartOrder');
-  const info = await backend.completeUpload(readUploadName(call), parts, { condition: readWriteCondition(call) });
+  const upload = readUploadName(call);
+  const info = await backend.completeUpload(upload, parts, {
+    condition: readWriteCondition(call),
+    customerKey: readCustomerKey(headers),
+    expected: readExpected(headers),
+  });
   return {
+    headers: writeHeaders(info),
     content: result('CompleteMultipartUploadResult', [
       xml('Location', `http://${headers.get('host') ?? ''}${encodeURI(`/${bucket}/${key}`)}`),
       xml('Bucket', bucket),
@@ -27,6 +41,23 @@ export async function completeMultipartUpload(call: S3Call): Promise<S3Answer> {
       ...checksumElements(info.checksums),
       xml('ChecksumType', checksumHeaders(info.checksums)['x-amz-checksum-type']),
     ]),
+  };
+}
+
+/** What the sender says the whole object is; the headers of a checksum are about the object here, not about the request's body. */
+function readExpected(headers: ReadonlyMap<string, string>): CompleteOptions['expected'] {
+  const checksums = checksumAlgorithms.flatMap((algorithm) => {
+    const value = headers.get(`x-amz-checksum-${algorithm}`);
+    return value === undefined ? [] : [[algorithm, value] as const];
+  });
+  const size = headers.get('x-amz-mp-object-size');
+  if (size !== undefined && !/^\d{1,15}$/.test(size))
+    throw new S3Error('InvalidArgument', 'x-amz-mp-object-size must be a number of bytes', {
+      fields: { ArgumentName: 'x-amz-mp-object-size', ArgumentValue: size },
+    });
+  return {
+    ...(checksums.length > 0 ? { checksums: Object.fromEntries(checksums) } : {}),
+    ...(size === undefined ? {} : { sizeBytes: Number(size) }),
   };
 }
 

@@ -3,18 +3,21 @@ import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { UploadChecksum } from '../backend.ts';
 import type { S3Call } from '../call.ts';
+import { encryptionHeaders } from '../encryption-headers.ts';
 import { S3Error } from '../errors.ts';
-import { readObjectHeaders } from '../object-headers.ts';
+import { readNewObject } from '../new-object.ts';
 import { result } from '../xml-result.ts';
 
 export async function createMultipartUpload(call: S3Call): Promise<S3Answer> {
   const { backend, bucket, key } = call;
   const checksum = readChecksum(call);
-  const uploadId = await backend.createUpload({ bucket, key }, { headers: readObjectHeaders(call), checksum });
+  const object = readNewObject(call, await backend.bucketSettings(bucket));
+  const uploadId = await backend.createUpload({ bucket, key }, { ...object, initiator: object.owner, checksum });
   return {
     headers: {
       'x-amz-checksum-algorithm': checksum?.algorithm.toUpperCase(),
       'x-amz-checksum-type': checksum?.kind.toUpperCase(),
+      ...encryptionHeaders(object.encryption),
     },
     content: result('InitiateMultipartUploadResult', [xml('Bucket', bucket), xml('Key', key), xml('UploadId', uploadId)]),
   };

@@ -1,10 +1,16 @@
 import type { S3Answer } from '../answer.ts';
 import type { S3Call } from '../call.ts';
-import { readWriteCondition } from '../object-headers.ts';
+import { deleteCondition, readDeleteConditions } from '../delete-condition.ts';
+import { readBypass } from '../object-lock.ts';
+import { readRef } from '../object-ref.ts';
 
 export async function deleteObject(call: S3Call): Promise<S3Answer> {
-  const condition = readWriteCondition(call);
-  // Deleting what is not there is no mistake in S3, so a condition is asked only of what is.
-  await call.backend.delete(call, { condition: condition && ((current) => current && condition(current)) });
-  return { status: 204 };
+  const ref = readRef(call);
+  const bypassesGovernance = await readBypass(call);
+  const condition = deleteCondition(ref, readDeleteConditions(call.headers), bypassesGovernance, call.nowMs);
+  const { versionId, isDeleteMarker } = await call.backend.delete(ref, { condition });
+  return {
+    status: 204,
+    headers: { 'x-amz-version-id': versionId, 'x-amz-delete-marker': isDeleteMarker ? 'true' : undefined },
+  };
 }

@@ -2,18 +2,34 @@ import { type ByteRange, parseRange, rangeSizeBytes } from '#lib/byte-range.ts';
 import type { S3Answer } from '../answer.ts';
 import type { ObjectInfo } from '../backend.ts';
 import type { S3Call } from '../call.ts';
+import { readCustomerKey, refuseEncryption } from '../encryption-headers.ts';
 import { S3Error } from '../errors.ts';
 import { assertReadable, checksumHeaders, describeObject, readConditions } from '../object-headers.ts';
+import { readError, readRef } from '../object-ref.ts';
+import { partRange } from '../part-range.ts';
 
 export async function getObject(call: S3Call): Promise<S3Answer> {
-  const { info, range, body } = await call.backend.get(call, (found) => selectRange(call, found));
-  return { ...objectHead(call, info, range), content: body };
+  const ref = readRef(call);
+  refuseEncryption(call.headers);
+  try {
+    const options = { customerKey: readCustomerKey(call.headers) };
+    const { info, range, body } = await call.backend.get(ref, (found) => selectRange(call, found), options);
+    return { ...objectHead(call, info, range), content: body };
+  } catch (error) {
+    throw readError(error, ref);
+  }
 }
 
 /** Decides conditions and range against the object that was opened. Errors: `NotModified`, `PreconditionFailed`, `InvalidRange`. */
-export function selectRange({ headers }: S3Call, info: ObjectInfo): ByteRange | undefined {
+export function selectRange({ headers, query }: S3Call, info: ObjectInfo): ByteRange | undefined {
   assertReadable(readConditions(headers), info);
   const header = headers.get('range');
+  const partNumber = query.get('partNumber');
+  if (partNumber !== undefined) {
+    if (header !== undefined)
+      throw new S3Error('InvalidRequest', 'Cannot specify both Range header and partNumber query parameter');
+    return partRange(info, partNumber).range;
+  }
   const range = parseRange(header, info.sizeBytes);
   if (range !== 'unsatisfiable') return range;
   throw new S3Error('InvalidRange', undefined, {
@@ -22,16 +38,16 @@ export function selectRange({ headers }: S3Call, info: ObjectInfo): ByteRange | 
   });
 }
 
-/** Status and headers of GET and HEAD. Checksums are sent for whole objects only, since a part would not match them. */
+/** Status and headers of GET and HEAD. Checksums are sent for what they were made of: the whole object, or one part. */
 export function objectHead(call: S3Call, info: ObjectInfo, range: ByteRange | undefined): S3Answer {
-  const wantsChecksum = call.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED' && range === undefined;
-  return {
-    status: range ? 206 : 200,
-    headers: {
-      ...describeObject(info, call),
-      ...(wantsChecksum ? checksumHeaders(info.checksums) : {}),
-      'content-length': range ? rangeSizeBytes(range) : info.sizeBytes,
-      'content-range': range && `bytes ${range.first}-${range.last}/${info.sizeBytes}`,
-    },
-  };
+  const headers = describeObject(info, call);
+  headers['content-length'] = range ? rangeSizeBytes(range) : info.sizeBytes;
+  if (range) headers['content-range'] = `bytes ${range.first}-${range.last}/${info.sizeBytes}`;
+  const partNumber = call.query.get('partNumber');
+  if (partNumber !== undefined && info.parts) headers['x-amz-mp-parts-count'] = info.parts.length;
+  if (call.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') {
+    const checksums = partNumber === undefined ? (range ? {} : info.checksums) : partRange(info, partNumber).checksums;
+    Object.assign(headers, checksumHeaders(checksums));
+  }
+  return { status: range || partNumber !== undefined ? 206 : 200, headers };
 }

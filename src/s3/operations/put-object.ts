@@ -1,9 +1,12 @@
 import type { S3Answer } from '../answer.ts';
 import type { S3Call } from '../call.ts';
-import { checksumHeaders, quoteEtag, readObjectHeaders, readWriteCondition } from '../object-headers.ts';
+import { readNewObject } from '../new-object.ts';
+import { checksumHeaders, quoteEtag, readWriteCondition, writeHeaders } from '../object-headers.ts';
 
 export async function putObject(call: S3Call): Promise<S3Answer> {
-  const headers = readObjectHeaders(call);
-  const info = await call.backend.put(call, call.body(), { headers, condition: readWriteCondition(call) });
-  return { headers: { etag: quoteEtag(info.etag), ...checksumHeaders(info.checksums) } };
+  const { backend, bucket, key } = call;
+  const settings = await backend.bucketSettings(bucket);
+  const object = readNewObject(call, settings);
+  const info = await backend.put({ bucket, key }, call.body(), { ...object, condition: readWriteCondition(call) });
+  return { headers: { etag: quoteEtag(info.etag), ...checksumHeaders(info.checksums), ...writeHeaders(info) } };
 }
