@@ -1,33 +1,75 @@
 import { isAbsolute, resolve } from 'node:path';
 import { toJson } from '@bufbuild/protobuf';
-import { type Datasource, DatasourceSchema, Datasources } from '#gen/cellar/data/v1/datasources_pb.ts';
-import {
-  type ResyncProgress,
-  ResyncProgressSchema,
-  SyncStatus_State,
-  SyncStatus_StateSchema,
-} from '#gen/cellar/data/v1/sync_pb.ts';
-import { Code, Fault, invalidArgument } from '#kernel/fault.ts';
+import { Datasource_Kind, Datasource_KindSchema, DatasourceSchema, Datasources } from '#gen/cellar/data/v1/datasources_pb.ts';
+import { SyncStatus_State } from '#gen/cellar/data/v1/sync_pb.ts';
+import { invalidArgument } from '#kernel/fault.ts';
 import type { CliContext } from '../command.ts';
-import { enumWord, formatAge, formatBytes, formatCount, plural } from '../output/format.ts';
-import { createProgress } from '../output/progress.ts';
+import { enumWord, formatAge, formatBytes, formatCount } from '../output/format.ts';
+import { ask } from '../prompt.ts';
+import { describeDatasource, placeOf, stateWord } from './describe-datasource.ts';
 import { client, show } from './support.ts';
 
-export async function addDatasource(context: CliContext, name: string, given: string): Promise<void> {
+export interface AddOptions {
+  readonly buckets?: boolean;
+  readonly remote?: string;
+  readonly accessKey?: string;
+  readonly secretKeyFile?: string;
+  readonly region?: string;
+}
+
+export async function addDatasource(
+  context: CliContext,
+  name: string,
+  given: string | undefined,
+  options: AddOptions = {},
+): Promise<void> {
   const connection = await context.connect();
-  if (!isAbsolute(given) && !connection.isSameMachine) {
+  const wanted =
+    options.remote === undefined
+      ? {
+          folder: folderOf(name, given, connection.isSameMachine),
+          kind: options.buckets ? Datasource_Kind.BUCKETS : Datasource_Kind.FOLDER,
+        }
+      : { kind: Datasource_Kind.REMOTE, remote: await remoteOf(context, name, given, options) };
+  const datasource = await connection
+    .client(Datasources)
+    .createDatasource({ datasource: { name, ...wanted } }, { signal: context.signal });
+  const what = options.remote ?? datasource.folder;
+  context.output.message(
+    options.buckets
+      ? `S3 tools can make buckets now; each is a folder in ${what}. In the tree they are below ${name}.`
+      : `Serving ${what} as ${name}. Its files appear as they are found; "cellar datasource list" shows how far it is.`,
+  );
+  if (context.output.isJson) show(context, DatasourceSchema, datasource, () => '');
+}
+
+function folderOf(name: string, given: string | undefined, isSameMachine: boolean): string {
+  if (given === undefined) {
+    throw invalidArgument(`Cannot add ${name}: it is not said which folder it is`, {
+      hint: 'Give a folder, or a bucket of another server with --remote.',
+    });
+  }
+  if (!isAbsolute(given) && !isSameMachine) {
     throw invalidArgument(`Cannot add ${name}: "${given}" is not an absolute path`, {
       hint: 'The folder lies on the machine of the server; give its path from the root.',
     });
   }
-  const folder = isAbsolute(given) ? given : resolve(given);
-  const datasource = await connection
-    .client(Datasources)
-    .createDatasource({ datasource: { name, folder } }, { signal: context.signal });
-  context.output.message(
-    `Serving ${folder} as ${name}. Its files appear as they are found; "cellar datasource list" shows how far it is.`,
-  );
-  if (context.output.isJson) show(context, DatasourceSchema, datasource, () => '');
+  return isAbsolute(given) ? given : resolve(given);
+}
+
+async function remoteOf(context: CliContext, name: string, given: string | undefined, options: AddOptions) {
+  const { remote = '', accessKey, secretKeyFile = '', region = '' } = options;
+  const parts = /^(https?:\/\/[^/\s?#@]+)\/([^/?#]+)\/?(.*)$/.exec(remote);
+  if (!parts || given !== undefined || options.buckets) {
+    throw invalidArgument(`Cannot add ${name}: ${parts ? 'it is either a folder or remote' : `"${remote}" is no bucket`}`, {
+      hint: 'Give an address such as --remote https://s3.example.org/bucket/prefix, and no folder.',
+    });
+  }
+  if (!accessKey) throw invalidArgument(`Cannot add ${name}: the access key is missing`, { hint: 'Give it with --access-key.' });
+  const [, endpoint = '', bucket = '', prefix = ''] = parts;
+  const question = { text: `Secret of ${accessKey}: `, isSecret: true, signal: context.signal };
+  const secretKey = secretKeyFile === '' ? (await ask(context.input, context.output, question)).trim() : '';
+  return { endpoint, bucket, prefix, region, accessKey, secretKey, secretKeyFile };
 }
 
 export async function listDatasources(context: CliContext): Promise<void> {
@@ -47,7 +89,8 @@ export async function listDatasources(context: CliContext): Promise<void> {
       { title: 'folders', isNumber: true, value: ({ sync }) => (sync ? formatCount(sync.folders) : '') },
       { title: 'size', isNumber: true, value: ({ sync }) => (sync ? formatBytes(sync.sizeBytes) : '') },
       { title: 'last full pass', value: ({ sync }) => formatAge(sync?.lastFullPass, Date.now()) },
-      { title: 'folder', value: ({ folder }) => folder },
+      { title: 'kind', value: ({ kind }) => enumWord(Datasource_KindSchema, kind) },
+      { title: 'where', value: placeOf },
     ],
     datasources.map((datasource) => toJson(DatasourceSchema, datasource, { alwaysEmitImplicit: true })),
   );
@@ -57,43 +100,26 @@ export async function listDatasources(context: CliContext): Promise<void> {
 
 export async function removeDatasource(context: CliContext, name: string, options: { yes?: boolean }): Promise<void> {
   const datasources = await client(context, Datasources);
-  const { folder } = await datasources.getDatasource({ name }, { signal: context.signal });
-  await context.confirm(`Stop serving ${folder} as ${name}? Its files are left alone.`, options.yes);
+  const place = placeOf(await datasources.getDatasource({ name }, { signal: context.signal }));
+  await context.confirm(`Stop serving ${place} as ${name}? Its files are left alone.`, options.yes);
   await datasources.deleteDatasource({ name }, { signal: context.signal });
-  context.output.message(`${name} is no longer served. The files in ${folder} were left alone.`);
+  context.output.message(`${name} is no longer served. The files in ${place} were left alone.`);
 }
 
-export async function resyncDatasource(
-  context: CliContext,
-  name: string,
-  options: { dryRun?: boolean; confirmDeletes?: boolean },
-): Promise<void> {
-  const { output, signal } = context;
-  const { dryRun = false, confirmDeletes = false } = options;
+export async function showDatasource(context: CliContext, name: string): Promise<void> {
+  const datasource = await (await client(context, Datasources)).getDatasource({ name }, { signal: context.signal });
+  show(context, DatasourceSchema, datasource, () => describeDatasource(datasource, context.output.style, Date.now()));
+}
+
+export async function pauseDatasource(context: CliContext, name: string, reason = ''): Promise<void> {
   const datasources = await client(context, Datasources);
-  const { sync } = await datasources.getDatasource({ name }, { signal });
-  const expected = sync ? Number(sync.files + sync.folders) : undefined;
-  let last: ResyncProgress | undefined;
-  {
-    using progress = createProgress(output, `Comparing ${name}`);
-    for await (const step of datasources.resyncDatasource({ name, dryRun, confirmDeletes }, { signal })) {
-      last = step;
-      progress.set({
-        done: Number(step.seen),
-        // What the index knew is only a guess at what the folder holds.
-        total: expected && Number(step.seen) < expected ? expected : undefined,
-        text: `${plural(step.seen, 'entry', 'entries')}, ${formatCount(Math.round(step.rate))}/s`,
-      });
-    }
-  }
-  if (!last?.done)
-    throw new Fault(Code.Unavailable, `Cannot tell how the comparison of ${name} ended: the server stopped telling`);
-  const { seen, created, updated, deleted } = last;
-  const changes = `${formatCount(created)} created, ${formatCount(updated)} updated, ${formatCount(deleted)} deleted`;
-  output.message(`Compared ${plural(seen, 'entry', 'entries')} of ${name}: ${dryRun ? 'would be ' : ''}${changes}.`);
-  if (output.isJson) show(context, ResyncProgressSchema, last, () => '');
+  const datasource = await datasources.pauseDatasource({ name, reason }, { signal: context.signal });
+  context.output.message(`${name} takes in no changes of other programs until "cellar datasource resume ${name}".`);
+  if (context.output.isJson) show(context, DatasourceSchema, datasource, () => '');
 }
 
-function stateWord({ sync }: Datasource): string {
-  return sync ? enumWord(SyncStatus_StateSchema, sync.state) : 'not answering';
+export async function resumeDatasource(context: CliContext, name: string): Promise<void> {
+  const datasource = await (await client(context, Datasources)).resumeDatasource({ name }, { signal: context.signal });
+  context.output.message(`${name} goes on; what was missed is found by comparing.`);
+  if (context.output.isJson) show(context, DatasourceSchema, datasource, () => '');
 }

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { firstLogin } from '#identity/users/first-login.ts';
-import { Code, Fault, failedPrecondition, unavailable } from '#kernel/fault.ts';
+import { Code, Fault, failedPrecondition, invalidArgument, unavailable } from '#kernel/fault.ts';
 import { readServerInfo, type ServerInfo } from '#kernel/process/lock.ts';
 import { homePaths } from '#kernel/process/paths.ts';
 import { type Given, Source } from '#kernel/settings/resolve.ts';
@@ -17,6 +17,7 @@ export interface StartOptions {
   readonly host?: string;
   readonly port?: string;
   readonly datasource: readonly (readonly [name: string, folder: string])[];
+  readonly buckets?: readonly [name: string, folder: string];
   readonly detach?: boolean;
   /** True unless `--no-fork`; a name with `--fork NAME`. */
   readonly fork: boolean | string;
@@ -64,14 +65,19 @@ async function startHere(context: CliContext, options: StartOptions): Promise<vo
  * A folder of the settings may be away for a while, like a disk that is not mounted, and the others are served; one that was just typed
  * must be there. Errors: `failed_precondition`.
  */
-async function assertFolders({ datasource }: StartOptions): Promise<void> {
-  for (const [name, folder] of datasource) {
+async function assertFolders({ datasource, buckets }: StartOptions): Promise<void> {
+  if (buckets && datasource.some(([name]) => name === buckets[0])) {
+    throw invalidArgument(`Cannot start: "${buckets[0]}" is given as --datasource and as --buckets`, {
+      hint: 'Give one another name, such as --buckets NAME=DIR.',
+    });
+  }
+  for (const [name, folder] of buckets ? [...datasource, buckets] : datasource) {
     const found = await stat(folder).catch((error) => systemFault('serve', folder, error));
     if (!(found instanceof Error) && found.isDirectory()) continue;
     const why = found instanceof Error ? found.message.replace(/^.*: /, '') : 'it is not a folder';
     throw failedPrecondition(`Cannot serve ${folder} as "${name}": ${why}`, {
       reason: 'folder_missing',
-      hint: 'Make the folder, or give another with --datasource NAME=DIR.',
+      hint: 'Make the folder, or give another.',
     });
   }
 }
@@ -163,11 +169,17 @@ async function announce(
   );
 }
 
-function flagsOf({ host, port, datasource }: StartOptions): Given[] {
+function flagsOf({ host, port, datasource, buckets }: StartOptions): Given[] {
   const flag = (key: string, value: string, name: string): Given => ({ key, value, source: Source.Flag, where: `flag ${name}` });
   return [
     ...(host === undefined ? [] : [flag('gateway.host', host, '--host')]),
     ...(port === undefined ? [] : [flag('gateway.port', port, '--port')]),
     ...datasource.map(([name, folder]) => flag(`datasources.${name}.folder`, resolve(folder), '--datasource')),
+    ...(buckets === undefined
+      ? []
+      : [
+          flag(`datasources.${buckets[0]}.kind`, 'buckets', '--buckets'),
+          flag(`datasources.${buckets[0]}.folder`, resolve(buckets[1]), '--buckets'),
+        ]),
   ];
 }

@@ -4,6 +4,8 @@ import { printable, width } from './table.ts';
 
 /** How often the line is drawn. Unit: milliseconds. */
 const drawMs = 100;
+/** How often a line is written instead. Unit: milliseconds. */
+const lineMs = 5000;
 
 export interface ProgressState {
   readonly done: number;
@@ -13,13 +15,14 @@ export interface ProgressState {
   readonly text: string;
 }
 
-/** A line on stderr that is drawn over and over and gone at the end; nothing where no person would see it. */
+/** A line on stderr that is drawn over and over and gone at the end; with `hasLines` a line now and then where that cannot be. */
 export interface Progress extends Disposable {
   set(state: ProgressState): void;
 }
 
-export function createProgress(output: Output, title: string): Progress {
+export function createProgress(output: Output, title: string, { hasLines = false } = {}): Progress {
   if (!output.hasProgress) {
+    if (hasLines && !output.isJson) return createLines(output, title);
     return { set: () => undefined, [Symbol.dispose]: () => undefined };
   }
   const { stderr } = output;
@@ -42,6 +45,23 @@ export function createProgress(output: Output, title: string): Progress {
       clearInterval(timer);
       clear();
     },
+  };
+}
+
+/** For logs and pipes. */
+function createLines(output: Output, title: string): Progress {
+  let state: ProgressState | undefined;
+  const timer = setInterval(() => {
+    if (!state) return;
+    const { done, total, text } = state;
+    const share = total ? `${Math.floor((done / total) * 100)}%, ` : '';
+    output.message(printable(`${title}: ${share}${text}`));
+  }, lineMs).unref();
+  return {
+    set: (next) => {
+      state = next;
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
   };
 }
 

@@ -3,19 +3,20 @@ import { access, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { type Fault, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
 import { ownPaths } from '#kernel/process/paths.ts';
-import { planData } from '../../plan.ts';
+import { type DatasourceSettings, planData } from '../../plan.ts';
 
 /**
  * The folder as it is to be stored: absolute, without links on its way, so that one folder is never served under two names.
  *
- * `existing` are the folders served already, by datasource, `home` is that of Cellar itself. Read-only folders are fine: they are served for reading.
+ * `existing` is what is served already, by datasource, `home` is that of Cellar itself. Read-only folders are fine: they are served for reading.
  * Errors: `invalid_argument` for a relative path; `failed_precondition` that says why the folder cannot be served.
  */
 export async function checkFolder(
   name: string,
   folder: string,
-  existing: Readonly<Record<string, { readonly folder: string }>>,
+  existing: Readonly<Record<string, DatasourceSettings>>,
   home: string,
+  kind: 'folder' | 'buckets' = 'folder',
 ): Promise<string> {
   if (!isAbsolute(folder)) {
     throw invalidArgument(`Cannot serve ${JSON.stringify(folder)}: it is not an absolute path`, {
@@ -34,8 +35,14 @@ export async function checkFolder(
   } catch (error) {
     throw folderFault(folder, error);
   }
-  const problem = planData({ ...existing, [name]: { folder: path } }, {}, own).problems[name];
+  const problem = planData({ ...existing, [name]: { folder: path, kind } }, {}, own).problems[name];
   if (problem) {
+    if (problem.startsWith('new buckets')) {
+      throw failedPrecondition(`Cannot serve ${folder} as "${name}": ${problem}`, {
+        reason: 'buckets_datasource_exists',
+        hint: 'Serve it as a plain folder, or remove the other one first.',
+      });
+    }
     throw failedPrecondition(`Cannot serve ${folder} as "${name}": ${problem}`, {
       reason: 'folder_overlaps',
       hint: 'Choose a folder that lies in no other datasource and has neither one nor the home of Cellar in it.',

@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { type Datasource, DatasourceSchema, type Datasources } from '#gen/cellar/data/v1/datasources_pb.ts';
+import { type Datasource, Datasource_Kind, DatasourceSchema, type Datasources } from '#gen/cellar/data/v1/datasources_pb.ts';
+import { Index } from '#gen/cellar/data/v1/index_pb.ts';
+import { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
 import { Sync, type SyncStatus } from '#gen/cellar/data/v1/sync_pb.ts';
 import { Settings } from '#gen/cellar/platform/v1/services_pb.ts';
 import type { Call } from '#kernel/calls/call.ts';
@@ -9,8 +11,9 @@ import { alreadyExists, Code, Fault, notFound } from '#kernel/fault.ts';
 import type { Guard } from '#kernel/guard/guard.ts';
 import { ServiceState } from '#kernel/services/registry.ts';
 import type { Micro } from '#kernel/services/service.ts';
-import type { DatasourcePlan, ObjectsPlan } from '../../plan.ts';
+import type { DatasourceKind, DatasourcePlan, DatasourceSettings, ObjectsPlan, RemoteBucket } from '../../plan.ts';
 import { checkFolder } from '../logic/check-folder.ts';
+import { checkRemote } from '../logic/check-remote.ts';
 
 const indexService = 'cellar.grpc.data.index.';
 const syncService = 'cellar.grpc.data.sync.';
@@ -25,7 +28,8 @@ export function createDatasourcesController(
 ): Implementation<typeof Datasources> {
   const { registry, log } = micro;
   const settings = micro.client(Settings);
-  const keyOf = (name: string): string => `datasources.${name}.folder`;
+  const index = (name: string) => micro.client(Index, { service: indexService + name });
+  const sync = (name: string) => micro.client(Sync, { service: syncService + name });
 
   const plans = (): DatasourcePlan[] =>
     registry.all
@@ -46,7 +50,7 @@ export function createDatasourcesController(
 
   async function statusOf(name: string): Promise<SyncStatus | undefined> {
     try {
-      return await micro.client(Sync, { service: syncService + name }).getSyncStatus({}, { timeoutMs: statusTimeoutMs });
+      return await sync(name).getSyncStatus({}, { timeoutMs: statusTimeoutMs });
     } catch (error) {
       log.debug('a datasource does not say its status', { datasource: name, error });
       return undefined;
@@ -66,12 +70,56 @@ export function createDatasourcesController(
     }
   }
 
-  async function describe({ datasource, folder, objectsService }: DatasourcePlan): Promise<Datasource> {
-    const sync = await statusOf(datasource);
+  const remoteOf = ({ datasource, objectsService }: DatasourcePlan): RemoteBucket | undefined =>
+    (registry.get(objectsService)?.plan as ObjectsPlan | undefined)?.buckets.find(({ bucket }) => bucket === datasource)?.remote;
+
+  async function describe(plan: DatasourcePlan): Promise<Datasource> {
+    const { datasource, kind = 'folder', folder, objectsService } = plan;
+    const [status, remote] = [await statusOf(datasource), remoteOf(plan)];
     return create(DatasourceSchema, {
-      ...{ name: datasource, folder, objectsService, bucketFolder: basename(folder) },
-      ...(sync ? { sync } : {}),
+      ...{ name: datasource, kind: kinds[kind], folder, objectsService },
+      bucketFolder: kind === 'folder' ? basename(folder) : '',
+      ...(remote ? { remote } : {}),
+      ...(status ? { sync: status } : {}),
     });
+  }
+
+  function existing(): Record<string, DatasourceSettings> {
+    return Object.fromEntries(
+      plans().map((plan) => {
+        const remote = remoteOf(plan);
+        return [plan.datasource, { kind: plan.kind ?? 'folder', folder: plan.folder, ...(remote ? { remote } : {}) }];
+      }),
+    );
+  }
+
+  /** A bucket that was made over S3 would be hidden by a datasource of its name. */
+  async function assertNoBucket(name: string): Promise<void> {
+    const making = plans().find(({ kind }) => kind === 'buckets');
+    if (!making) return;
+    const { buckets } = await micro.client(Objects, { service: making.objectsService }).listBuckets({});
+    if (!buckets.some((bucket) => bucket.name === name)) return;
+    throw alreadyExists(`Cannot add datasource "${name}": there is a bucket of that name in "${making.datasource}"`, {
+      reason: 'bucket_exists',
+      hint: 'Choose another name, or delete that bucket first.',
+    });
+  }
+
+  /** What is stored of a new datasource, in this order: it is served once the last one is there. */
+  async function settingsOf(name: string, datasource: Datasource): Promise<[leaf: string, value: string][]> {
+    const { kind, folder, remote } = datasource;
+    if (kind !== Datasource_Kind.REMOTE) {
+      const word = kind === Datasource_Kind.BUCKETS ? 'buckets' : 'folder';
+      const path = await checkFolder(name, folder, existing(), micro.home, word);
+      return [...(word === 'folder' ? [] : [['kind', word] as [string, string]]), ['folder', path]];
+    }
+    const { secretKey = '', secretKeyFile = '' } = remote ?? {};
+    const { endpoint, bucket, prefix, region, accessKey } = checkRemote(name, datasource, existing());
+    return [
+      ['kind', 'remote'],
+      ...Object.entries({ bucket, prefix, region, accessKey, secretKey, secretKeyFile }).filter(([, value]) => value !== ''),
+      ['endpoint', endpoint],
+    ];
   }
 
   /** Resolves when all services of a datasource are ready, or when patience ends: they go on starting. */
@@ -81,7 +129,8 @@ export function createDatasourcesController(
       if (!plan) return false;
       const objects = registry.get(plan.objectsService);
       // One that serves other folders already has to start anew with this one among them.
-      const hasBucket = (objects?.plan as ObjectsPlan | undefined)?.buckets.some(({ bucket }) => bucket === name) ?? false;
+      const { buckets = [], bucketsOf } = (objects?.plan as ObjectsPlan | undefined) ?? {};
+      const hasBucket = bucketsOf === name || buckets.some(({ bucket }) => bucket === name);
       const services = [objects, registry.get(indexService + name), registry.get(syncService + name)];
       return hasBucket && services.every((service) => service?.state === ServiceState.Ready);
     };
@@ -90,19 +139,23 @@ export function createDatasourcesController(
 
   return {
     async createDatasource({ datasource }, call) {
-      const { name = '', folder = '' } = datasource ?? {};
-      const existing = Object.fromEntries(plans().map((plan) => [plan.datasource, { folder: plan.folder }]));
-      if (name in existing) {
-        throw alreadyExists(`Cannot add datasource "${name}": there is one, of ${existing[name]?.folder}`, {
+      const wanted = datasource ?? create(DatasourceSchema);
+      const { name } = wanted;
+      const known = plans().find((one) => one.datasource === name);
+      if (known) {
+        throw alreadyExists(`Cannot add datasource "${name}": there is one, of ${known.folder || 'another server'}`, {
           reason: 'datasource_exists',
           hint: 'Choose another name, or remove that one first.',
         });
       }
-      const path = await checkFolder(name, folder, existing, micro.home);
-      await settings.setSetting({ key: keyOf(name), value: JSON.stringify(path) }, { call });
+      const stored = await settingsOf(name, wanted);
+      if (wanted.kind !== Datasource_Kind.BUCKETS) await assertNoBucket(name);
+      for (const [leaf, value] of stored) {
+        await settings.setSetting({ key: `datasources.${name}.${leaf}`, value: JSON.stringify(value) }, { call });
+      }
       await started(name, call);
       const plan = plans().find((one) => one.datasource === name);
-      return plan ? describe(plan) : { name, folder: path };
+      return plan ? describe(plan) : { name, folder: wanted.folder, kind: wanted.kind };
     },
     async getDatasource({ name }, call) {
       await assertReadable(call, name);
@@ -114,18 +167,63 @@ export function createDatasourcesController(
       return { datasources: await Promise.all(all.filter((_, at) => readable[at]).map(describe)) };
     },
     async deleteDatasource({ name }, call) {
-      find(name);
-      await settings.unsetSetting({ key: keyOf(name) }, { call });
+      const { kind = 'folder' } = find(name);
+      // First what makes it one: without it nothing is served, whatever else is said of it.
+      for (const leaf of leaves[kind]) await settings.unsetSetting({ key: `datasources.${name}.${leaf}` }, { call });
       const isGone = (): boolean => registry.get(indexService + name) === undefined;
       await waitFor(registry, isGone, AbortSignal.any([call.signal, AbortSignal.timeout(startMsMax)]));
       return {};
     },
-    async *resyncDatasource({ name, dryRun, confirmDeletes }, call) {
-      const { datasource } = find(name);
-      yield* micro.client(Sync, { service: syncService + datasource }).resync({ dryRun, confirmDeletes }, { call });
+    async *resyncDatasource({ name, dryRun, confirmDeletes, path, limit }, call) {
+      find(name);
+      yield* sync(name).resync({ dryRun, confirmDeletes, path, limit }, { call });
+    },
+    async pauseDatasource({ name, reason }, call) {
+      const plan = find(name);
+      await sync(name).pause({ reason }, { call });
+      return describe(plan);
+    },
+    async resumeDatasource({ name }, call) {
+      const plan = find(name);
+      await sync(name).resume({}, { call });
+      return describe(plan);
+    },
+    async *checkDatasource({ name, repair }, call) {
+      find(name);
+      yield* index(name).checkIndex({ repair }, { call });
+    },
+    async *createDatasourceSnapshot({ name }, call) {
+      find(name);
+      yield* index(name).takeSnapshot({}, { call });
+    },
+    async listDatasourceSnapshots({ name }, call) {
+      find(name);
+      return await index(name).listSnapshots({}, { call });
+    },
+    async *restoreDatasourceSnapshot({ name, snapshot }, call) {
+      find(name);
+      yield* index(name).restoreSnapshot({ name: snapshot }, { call });
+    },
+    async deleteDatasourceSnapshot({ name, snapshot }, call) {
+      find(name);
+      await index(name).deleteSnapshot({ name: snapshot }, { call });
+      return {};
     },
   };
 }
+
+const kinds: Readonly<Record<DatasourceKind, Datasource_Kind>> = {
+  folder: Datasource_Kind.FOLDER,
+  buckets: Datasource_Kind.BUCKETS,
+  remote: Datasource_Kind.REMOTE,
+};
+
+/** Settings of a datasource, the one that makes it one first. */
+const leaves: Readonly<Record<DatasourceKind, readonly string[]>> = {
+  folder: ['folder'],
+  buckets: ['folder', 'kind'],
+  remote: ['endpoint', 'bucket', 'prefix', 'region', 'accessKey', 'secretKey', 'secretKeyFile', 'kind'],
+};
 
 /** Resolves when the registry makes it so, or when the signal fires. */
 function waitFor(registry: Micro['registry'], isSo: () => boolean, signal: AbortSignal): Promise<void> {

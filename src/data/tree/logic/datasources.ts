@@ -12,6 +12,8 @@ import type { DatasourcePlan } from '../../plan.ts';
 /** The services behind one datasource. */
 export interface Datasource {
   readonly name: string;
+  /** True when the first segment of a path in it is a bucket. */
+  readonly hasBuckets: boolean;
   readonly index: Client<typeof Index>;
   readonly objects: Client<typeof Objects>;
   /** What changes in it, as the index tells. */
@@ -51,6 +53,7 @@ export function createDatasources({ registry, client }: Pick<Micro, 'registry' |
       const service = indexService + name;
       const datasource = {
         name,
+        hasBuckets: plan.kind === 'buckets',
         objectsService: plan.objectsService,
         index: client(Index, { service }),
         objects: client(Objects, { service: plan.objectsService }),

@@ -2,6 +2,8 @@ import { Node_Kind } from '#gen/cellar/data/v1/node_pb.ts';
 import type { Call } from '#kernel/calls/call.ts';
 import { alreadyExists, failedPrecondition } from '#kernel/fault.ts';
 import type { Datasource } from './datasources.ts';
+import { makeFolderAt } from './folders.ts';
+import { filePlace } from './object-place.ts';
 
 export interface TransferEnd {
   readonly datasource: Datasource;
@@ -23,15 +25,13 @@ export async function copyAcross(call: Call, from: TransferEnd, to: TransferEnd,
   if (source.kind === Node_Kind.FILE) return copyFile(call, from, to, isOverwriting);
   if (found === Node_Kind.FILE)
     throw failedPrecondition(`Cannot copy to ${to.datasource.name}/${to.path}: a file is there`, { reason: 'key_conflict' });
-  let { position } = await to.datasource.objects.makeFolder({ bucket: to.datasource.name, key: to.path }, { call });
+  let position = await makeFolderAt(call, to.datasource, to.path);
   for await (const { nodes } of from.datasource.index.walkNodes({ path: from.path }, { call })) {
     for (const { path, entry } of nodes) {
       const target = { ...to, path: to.path + path.slice(from.path.length) };
-      if (entry?.isFolder) {
-        ({ position } = await to.datasource.objects.makeFolder({ bucket: to.datasource.name, key: target.path }, { call }));
-      } else {
-        position = await copyFile(call, { ...from, path }, target, isOverwriting);
-      }
+      position = entry?.isFolder
+        ? await makeFolderAt(call, target.datasource, target.path)
+        : await copyFile(call, { ...from, path }, target, isOverwriting);
     }
   }
   return position;
@@ -48,7 +48,8 @@ async function findTarget(call: Call, { datasource, path }: TransferEnd): Promis
 
 async function copyFile(call: Call, from: TransferEnd, to: TransferEnd, isOverwriting: boolean): Promise<bigint> {
   const { datasource, path } = to;
-  const pieces = from.datasource.objects.getObject({ bucket: from.datasource.name, key: from.path }, { call });
+  const pieces = from.datasource.objects.getObject(filePlace(from.datasource, from.path), { call });
+  const place = filePlace(datasource, path);
   const { position } = await datasource.objects.putObject(
     (async function* () {
       for await (const { info, data } of pieces) {
@@ -58,7 +59,7 @@ async function copyFile(call: Call, from: TransferEnd, to: TransferEnd, isOverwr
         }
         // A source that ends early must not become a short file.
         const { contentType, sizeBytes } = info;
-        yield { target: { bucket: datasource.name, key: path, contentType, sizeBytes, ifAbsent: !isOverwriting }, data };
+        yield { target: { ...place, contentType, sizeBytes, ifAbsent: !isOverwriting }, data };
       }
     })(),
     { call },

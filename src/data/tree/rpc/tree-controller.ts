@@ -12,6 +12,8 @@ import type { Guard } from '#kernel/guard/guard.ts';
 import type { Log } from '#kernel/log.ts';
 import { isWithin, nameOf } from '#lib/tree-path.ts';
 import type { Datasource, Datasources } from '../logic/datasources.ts';
+import { deleteAt, makeFolderAt } from '../logic/folders.ts';
+import { filePlace, type ObjectPlace, objectPlace } from '../logic/object-place.ts';
 import { formatPath, type Place, parsePath } from '../logic/path.ts';
 import { nodeAfter, readAt, readFresh } from '../logic/read.ts';
 import { copyAcross } from '../logic/transfer.ts';
@@ -126,8 +128,8 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
     },
 
     async makeFolder({ path }, call) {
-      const { services, datasource, path: key } = await findEntry(call, path, 'data:write');
-      const { position } = await asExisting(path, services.objects.makeFolder({ bucket: datasource, key }, { call }));
+      const { services, path: key } = await findEntry(call, path, 'data:write');
+      const position = await asExisting(path, makeFolderAt(call, services, key));
       return nodeAfter(services, call, key, position, () => folderNode(path));
     },
 
@@ -137,8 +139,8 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
         const first = await iterator.next();
         if (first.done) throw invalidArgument('Cannot upload: nothing came, not even a path', { reason: 'path_missing' });
         const { path } = first.value;
-        const { services, datasource, path: key } = await findEntry(call, path, 'data:write');
-        const info = await services.objects.putObject(putRequests(datasource, key, first.value, iterator), { call });
+        const { services, path: key } = await findEntry(call, path, 'data:write');
+        const info = await services.objects.putObject(putRequests(filePlace(services, key), first.value, iterator), { call });
         return await nodeAfter(services, call, key, info.position, () => fileNode(path, info));
       } finally {
         await iterator.return?.();
@@ -146,11 +148,9 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
     },
 
     async *download({ path, firstByte, length, suffixLength }, call) {
-      const { services, datasource, path: key } = await findEntry(call, path, 'data:read');
-      for await (const piece of services.objects.getObject(
-        { bucket: datasource, key, firstByte, length, suffixLength },
-        { call },
-      )) {
+      const { services, path: key } = await findEntry(call, path, 'data:read');
+      const request = { ...filePlace(services, key), firstByte, length, suffixLength };
+      for await (const piece of services.objects.getObject(request, { call })) {
         const { info, data } = piece;
         if (!info) {
           yield { data };
@@ -174,14 +174,14 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
         [from, 'data:write'],
         [to, 'data:write'],
       ]);
-      if (from.datasource === to.datasource) {
-        const request = { bucket: from.datasource, key: from.path, newKey: to.path, overwrite };
-        const { position } = await from.services.objects.movePath(request, { call });
+      const inBucket = withinBucket(from, to);
+      if (inBucket) {
+        const { position } = await from.services.objects.movePath({ ...inBucket, overwrite }, { call });
         return nodeAfter(to.services, call, to.path, position, () => create(NodeSchema, { path: target, name: nameOf(target) }));
       }
       const node = await copyBetween(call, from, to, overwrite);
       // Only after all of it is there and durable.
-      await from.services.objects.deletePath({ bucket: from.datasource, key: from.path, recursive: true }, { call });
+      await deleteAt(call, from.services, from.path, true);
       return node;
     },
 
@@ -192,17 +192,17 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
         [from, 'data:read'],
         [to, 'data:write'],
       ]);
-      if (from.datasource !== to.datasource) return copyBetween(call, from, to, overwrite);
-      const request = { bucket: from.datasource, key: from.path, newKey: to.path, overwrite };
-      const { position } = await from.services.objects.copyPath(request, { call });
+      const inBucket = withinBucket(from, to);
+      if (!inBucket) return copyBetween(call, from, to, overwrite);
+      const { position } = await from.services.objects.copyPath({ ...inBucket, overwrite }, { call });
       return nodeAfter(to.services, call, to.path, position, () => create(NodeSchema, { path: target, name: nameOf(target) }));
     },
 
     async delete({ path, recursive }, call) {
       const found = await findEntry(call, path, 'data:write');
-      const { services, datasource, path: key } = found;
+      const { services, path: key } = found;
       if (recursive) await assertWhole(call, found, [[found, 'data:write']]);
-      const { position } = await services.objects.deletePath({ bucket: datasource, key, recursive }, { call });
+      const position = await deleteAt(call, services, key, recursive);
       // The next listing waits anyway; this is for those who ask the index itself.
       await readAt(call, position, (minSourcePosition) =>
         services.index.getNode({ path: '', minSourcePosition }, { call }),
@@ -223,6 +223,9 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
   };
 
   async function copyBetween(call: Call, from: Found, to: Found, isOverwriting: boolean): Promise<Node> {
+    if (from.datasource === to.datasource && isWithin(to.path, from.path)) {
+      throw invalidArgument(`Cannot put ${JSON.stringify(formatPath(from))} into itself`, { reason: 'into_itself' });
+    }
     // Content is read by what the index knows of it, so the index has to know what was written before.
     await statIn(call, from);
     const position = await copyAcross(
@@ -237,15 +240,22 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
   }
 }
 
+/** What storage is asked to move or copy a path within one bucket; undefined when it lies in two, or is one. */
+function withinBucket(from: Found, to: Found): { bucket: string; key: string; newKey: string } | undefined {
+  if (from.datasource !== to.datasource) return undefined;
+  const [source, target] = [objectPlace(from.services, from.path), objectPlace(to.services, to.path)];
+  if (source.bucket !== target.bucket || source.key === '' || target.key === '') return undefined;
+  return { bucket: source.bucket, key: source.key, newKey: target.key };
+}
+
 async function* putRequests(
-  bucket: string,
-  key: string,
+  place: ObjectPlace,
   first: UploadRequest,
   rest: AsyncIterator<UploadRequest>,
 ): AsyncGenerator<MessageInitShape<typeof PutObjectRequestSchema>> {
   const { content, ifAbsent, sizeBytes } = first;
   const contentType = content && !vagueTypes.has(content.contentType.toLowerCase()) ? content.contentType : '';
-  yield { target: { bucket, key, contentType, ifAbsent, ...(sizeBytes === undefined ? {} : { sizeBytes }) } };
+  yield { target: { ...place, contentType, ifAbsent, ...(sizeBytes === undefined ? {} : { sizeBytes }) } };
   if (content && content.data.length > 0) yield { data: content.data };
   for (let next = await rest.next(); !next.done; next = await rest.next()) {
     const data = next.value.content?.data;

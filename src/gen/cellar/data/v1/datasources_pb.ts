@@ -2,34 +2,36 @@
 // @generated from file cellar/data/v1/datasources.proto (package cellar.data.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import type { CheckIndexResponseSchema, ListSnapshotsResponseSchema, RestoreSnapshotResponseSchema, TakeSnapshotResponseSchema } from "./index_pb.ts";
+import { file_cellar_data_v1_index } from "./index_pb.ts";
 import type { ResyncProgressSchema, SyncStatus } from "./sync_pb.ts";
 import { file_cellar_data_v1_sync } from "./sync_pb.ts";
 import { file_cellar_kernel_v1_options } from "../../kernel/v1/options_pb.ts";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file cellar/data/v1/datasources.proto.
  */
 export const file_cellar_data_v1_datasources: GenFile = /*@__PURE__*/
-  fileDesc("CiBjZWxsYXIvZGF0YS92MS9kYXRhc291cmNlcy5wcm90bxIOY2VsbGFyLmRhdGEudjEiugEKCkRhdGFzb3VyY2USNgoEbmFtZRgBIAEoCUIoukglciMyIV5bYS16MC05XVthLXowLTktXXsxLDYxfVthLXowLTldJBIaCgZmb2xkZXIYAiABKAlCCrpIB3IFEAEogCASFwoPb2JqZWN0c19zZXJ2aWNlGAMgASgJEhUKDWJ1Y2tldF9mb2xkZXIYBCABKAkSKAoEc3luYxgFIAEoCzIaLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMiUQoXQ3JlYXRlRGF0YXNvdXJjZVJlcXVlc3QSNgoKZGF0YXNvdXJjZRgBIAEoCzIaLmNlbGxhci5kYXRhLnYxLkRhdGFzb3VyY2VCBrpIA8gBASIvChRHZXREYXRhc291cmNlUmVxdWVzdBIXCgRuYW1lGAEgASgJQgm6SAZyBBABGD8iGAoWTGlzdERhdGFzb3VyY2VzUmVxdWVzdCJKChdMaXN0RGF0YXNvdXJjZXNSZXNwb25zZRIvCgtkYXRhc291cmNlcxgBIAMoCzIaLmNlbGxhci5kYXRhLnYxLkRhdGFzb3VyY2UiMgoXRGVsZXRlRGF0YXNvdXJjZVJlcXVlc3QSFwoEbmFtZRgBIAEoCUIJukgGcgQQARg/IhoKGERlbGV0ZURhdGFzb3VyY2VSZXNwb25zZSJcChdSZXN5bmNEYXRhc291cmNlUmVxdWVzdBIXCgRuYW1lGAEgASgJQgm6SAZyBBABGD8SDwoHZHJ5X3J1bhgCIAEoCBIXCg9jb25maXJtX2RlbGV0ZXMYAyABKAgyiQYKC0RhdGFzb3VyY2VzEq0BChBDcmVhdGVEYXRhc291cmNlEicuY2VsbGFyLmRhdGEudjEuQ3JlYXRlRGF0YXNvdXJjZVJlcXVlc3QaGi5jZWxsYXIuZGF0YS52MS5EYXRhc291cmNlIlSKtRgpCAISAQMiD2RhdGFzb3VyY2UubmFtZSIRZGF0YXNvdXJjZS5mb2xkZXKC0+STAiE6CmRhdGFzb3VyY2UiEy9hcGkvdjEvZGF0YXNvdXJjZXMSgQEKDUdldERhdGFzb3VyY2USJC5jZWxsYXIuZGF0YS52MS5HZXREYXRhc291cmNlUmVxdWVzdBoaLmNlbGxhci5kYXRhLnYxLkRhdGFzb3VyY2UiLoq1GAgIARICAgQYAYLT5JMCHBIaL2FwaS92MS9kYXRhc291cmNlcy97bmFtZX0SiwEKD0xpc3REYXRhc291cmNlcxImLmNlbGxhci5kYXRhLnYxLkxpc3REYXRhc291cmNlc1JlcXVlc3QaJy5jZWxsYXIuZGF0YS52MS5MaXN0RGF0YXNvdXJjZXNSZXNwb25zZSInirUYCAgBEgICBBgBgtPkkwIVEhMvYXBpL3YxL2RhdGFzb3VyY2VzEpgBChBEZWxldGVEYXRhc291cmNlEicuY2VsbGFyLmRhdGEudjEuRGVsZXRlRGF0YXNvdXJjZVJlcXVlc3QaKC5jZWxsYXIuZGF0YS52MS5EZWxldGVEYXRhc291cmNlUmVzcG9uc2UiMYq1GAsIAhIBAyIEbmFtZYLT5JMCHCoaL2FwaS92MS9kYXRhc291cmNlcy97bmFtZX0SnAEKEFJlc3luY0RhdGFzb3VyY2USJy5jZWxsYXIuZGF0YS52MS5SZXN5bmNEYXRhc291cmNlUmVxdWVzdBoeLmNlbGxhci5kYXRhLnYxLlJlc3luY1Byb2dyZXNzIj2KtRgNCAISAQMYASIEbmFtZYLT5JMCJjoBKiIhL2FwaS92MS9kYXRhc291cmNlcy97bmFtZX06cmVzeW5jMAFiBnByb3RvMw", [file_buf_validate_validate, file_cellar_data_v1_sync, file_cellar_kernel_v1_options, file_google_api_annotations]);
+  fileDesc("CiBjZWxsYXIvZGF0YS92MS9kYXRhc291cmNlcy5wcm90bxIOY2VsbGFyLmRhdGEudjEi3AQKCkRhdGFzb3VyY2USNgoEbmFtZRgBIAEoCUIoukglciMyIV5bYS16MC05XVthLXowLTktXXsxLDYxfVthLXowLTldJBIYCgZmb2xkZXIYAiABKAlCCLpIBXIDKIAgEhcKD29iamVjdHNfc2VydmljZRgDIAEoCRIVCg1idWNrZXRfZm9sZGVyGAQgASgJEigKBHN5bmMYBSABKAsyGi5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzEi0KBGtpbmQYBiABKA4yHy5jZWxsYXIuZGF0YS52MS5EYXRhc291cmNlLktpbmQSMQoGcmVtb3RlGAcgASgLMiEuY2VsbGFyLmRhdGEudjEuRGF0YXNvdXJjZS5SZW1vdGUa7QEKBlJlbW90ZRIzCghlbmRwb2ludBgBIAEoCUIhukgechwYrAIyF15odHRwcz86Ly9bXi9ccz8jQF0rLz8kEhoKBmJ1Y2tldBgCIAEoCUIKukgHcgUQARj/ARIYCgZwcmVmaXgYAyABKAlCCLpIBXIDKIQHEhcKBnJlZ2lvbhgEIAEoCUIHukgEcgIYZBIeCgphY2Nlc3Nfa2V5GAUgASgJQgq6SAdyBRABGMgBEhwKCnNlY3JldF9rZXkYBiABKAlCCLpIBXIDGOgHEiEKD3NlY3JldF9rZXlfZmlsZRgHIAEoCUIIukgFcgMogCAiUAoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDwoLS0lORF9GT0xERVIQARIQCgxLSU5EX0JVQ0tFVFMQAhIPCgtLSU5EX1JFTU9URRADIlEKF0NyZWF0ZURhdGFzb3VyY2VSZXF1ZXN0EjYKCmRhdGFzb3VyY2UYASABKAsyGi5jZWxsYXIuZGF0YS52MS5EYXRhc291cmNlQga6SAPIAQEiLwoUR2V0RGF0YXNvdXJjZVJlcXVlc3QSFwoEbmFtZRgBIAEoCUIJukgGcgQQARg/IhgKFkxpc3REYXRhc291cmNlc1JlcXVlc3QiSgoXTGlzdERhdGFzb3VyY2VzUmVzcG9uc2USLwoLZGF0YXNvdXJjZXMYASADKAsyGi5jZWxsYXIuZGF0YS52MS5EYXRhc291cmNlIjIKF0RlbGV0ZURhdGFzb3VyY2VSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEYPyIaChhEZWxldGVEYXRhc291cmNlUmVzcG9uc2UijQEKF1Jlc3luY0RhdGFzb3VyY2VSZXF1ZXN0EhcKBG5hbWUYASABKAlCCbpIBnIEEAEYPxIPCgdkcnlfcnVuGAIgASgIEhcKD2NvbmZpcm1fZGVsZXRlcxgDIAEoCBIWCgRwYXRoGAQgASgJQgi6SAVyAyiAIBIXCgVsaW1pdBgFIAEoDUIIukgFKgMYkE4iSwoWUGF1c2VEYXRhc291cmNlUmVxdWVzdBIXCgRuYW1lGAEgASgJQgm6SAZyBBABGD8SGAoGcmVhc29uGAIgASgJQgi6SAVyAyjoByIyChdSZXN1bWVEYXRhc291cmNlUmVxdWVzdBIXCgRuYW1lGAEgASgJQgm6SAZyBBABGD8iQQoWQ2hlY2tEYXRhc291cmNlUmVxdWVzdBIXCgRuYW1lGAEgASgJQgm6SAZyBBABGD8SDgoGcmVwYWlyGAIgASgIIjoKH0NyZWF0ZURhdGFzb3VyY2VTbmFwc2hvdFJlcXVlc3QSFwoEbmFtZRgBIAEoCUIJukgGcgQQARg/IjkKHkxpc3REYXRhc291cmNlU25hcHNob3RzUmVxdWVzdBIXCgRuYW1lGAEgASgJQgm6SAZyBBABGD8iWAogUmVzdG9yZURhdGFzb3VyY2VTbmFwc2hvdFJlcXVlc3QSFwoEbmFtZRgBIAEoCUIJukgGcgQQARg/EhsKCHNuYXBzaG90GAIgASgJQgm6SAZyBBABKGQiVwofRGVsZXRlRGF0YXNvdXJjZVNuYXBzaG90UmVxdWVzdBIXCgRuYW1lGAEgASgJQgm6SAZyBBABGD8SGwoIc25hcHNob3QYAiABKAlCCbpIBnIEEAEoZCIiCiBEZWxldGVEYXRhc291cmNlU25hcHNob3RSZXNwb25zZTKnEAoLRGF0YXNvdXJjZXMSvgEKEENyZWF0ZURhdGFzb3VyY2USJy5jZWxsYXIuZGF0YS52MS5DcmVhdGVEYXRhc291cmNlUmVxdWVzdBoaLmNlbGxhci5kYXRhLnYxLkRhdGFzb3VyY2UiZYq1GDoIAhIBAyIPZGF0YXNvdXJjZS5uYW1lIhFkYXRhc291cmNlLmZvbGRlciIPZGF0YXNvdXJjZS5raW5kgtPkkwIhOgpkYXRhc291cmNlIhMvYXBpL3YxL2RhdGFzb3VyY2VzEoEBCg1HZXREYXRhc291cmNlEiQuY2VsbGFyLmRhdGEudjEuR2V0RGF0YXNvdXJjZVJlcXVlc3QaGi5jZWxsYXIuZGF0YS52MS5EYXRhc291cmNlIi6KtRgICAESAgIEGAGC0+STAhwSGi9hcGkvdjEvZGF0YXNvdXJjZXMve25hbWV9EosBCg9MaXN0RGF0YXNvdXJjZXMSJi5jZWxsYXIuZGF0YS52MS5MaXN0RGF0YXNvdXJjZXNSZXF1ZXN0GicuY2VsbGFyLmRhdGEudjEuTGlzdERhdGFzb3VyY2VzUmVzcG9uc2UiJ4q1GAgIARICAgQYAYLT5JMCFRITL2FwaS92MS9kYXRhc291cmNlcxKYAQoQRGVsZXRlRGF0YXNvdXJjZRInLmNlbGxhci5kYXRhLnYxLkRlbGV0ZURhdGFzb3VyY2VSZXF1ZXN0GiguY2VsbGFyLmRhdGEudjEuRGVsZXRlRGF0YXNvdXJjZVJlc3BvbnNlIjGKtRgLCAISAQMiBG5hbWWC0+STAhwqGi9hcGkvdjEvZGF0YXNvdXJjZXMve25hbWV9ErwBChBSZXN5bmNEYXRhc291cmNlEicuY2VsbGFyLmRhdGEudjEuUmVzeW5jRGF0YXNvdXJjZVJlcXVlc3QaHi5jZWxsYXIuZGF0YS52MS5SZXN5bmNQcm9ncmVzcyJdirUYLQgCEgEDGAEiBG5hbWUiBHBhdGgiB2RyeV9ydW4iD2NvbmZpcm1fZGVsZXRlc4LT5JMCJjoBKiIhL2FwaS92MS9kYXRhc291cmNlcy97bmFtZX06cmVzeW5jMAESmwEKD1BhdXNlRGF0YXNvdXJjZRImLmNlbGxhci5kYXRhLnYxLlBhdXNlRGF0YXNvdXJjZVJlcXVlc3QaGi5jZWxsYXIuZGF0YS52MS5EYXRhc291cmNlIkSKtRgVCAISAQMYASIEbmFtZSIGcmVhc29ugtPkkwIlOgEqIiAvYXBpL3YxL2RhdGFzb3VyY2VzL3tuYW1lfTpwYXVzZRKWAQoQUmVzdW1lRGF0YXNvdXJjZRInLmNlbGxhci5kYXRhLnYxLlJlc3VtZURhdGFzb3VyY2VSZXF1ZXN0GhouY2VsbGFyLmRhdGEudjEuRGF0YXNvdXJjZSI9irUYDQgCEgEDGAEiBG5hbWWC0+STAiY6ASoiIS9hcGkvdjEvZGF0YXNvdXJjZXMve25hbWV9OnJlc3VtZRKlAQoPQ2hlY2tEYXRhc291cmNlEiYuY2VsbGFyLmRhdGEudjEuQ2hlY2tEYXRhc291cmNlUmVxdWVzdBoiLmNlbGxhci5kYXRhLnYxLkNoZWNrSW5kZXhSZXNwb25zZSJEirUYFQgCEgEDGAEiBG5hbWUiBnJlcGFpcoLT5JMCJToBKiIgL2FwaS92MS9kYXRhc291cmNlcy97bmFtZX06Y2hlY2swARKzAQoYQ3JlYXRlRGF0YXNvdXJjZVNuYXBzaG90Ei8uY2VsbGFyLmRhdGEudjEuQ3JlYXRlRGF0YXNvdXJjZVNuYXBzaG90UmVxdWVzdBokLmNlbGxhci5kYXRhLnYxLlRha2VTbmFwc2hvdFJlc3BvbnNlIj6KtRgLCAISAQMiBG5hbWWC0+STAik6ASoiJC9hcGkvdjEvZGF0YXNvdXJjZXMve25hbWV9L3NuYXBzaG90czABEqkBChdMaXN0RGF0YXNvdXJjZVNuYXBzaG90cxIuLmNlbGxhci5kYXRhLnYxLkxpc3REYXRhc291cmNlU25hcHNob3RzUmVxdWVzdBolLmNlbGxhci5kYXRhLnYxLkxpc3RTbmFwc2hvdHNSZXNwb25zZSI3irUYBwgBEgEDGAGC0+STAiYSJC9hcGkvdjEvZGF0YXNvdXJjZXMve25hbWV9L3NuYXBzaG90cxLVAQoZUmVzdG9yZURhdGFzb3VyY2VTbmFwc2hvdBIwLmNlbGxhci5kYXRhLnYxLlJlc3RvcmVEYXRhc291cmNlU25hcHNob3RSZXF1ZXN0GicuY2VsbGFyLmRhdGEudjEuUmVzdG9yZVNuYXBzaG90UmVzcG9uc2UiW4q1GBUIAhIBAyIEbmFtZSIIc25hcHNob3SC0+STAjw6ASoiNy9hcGkvdjEvZGF0YXNvdXJjZXMve25hbWV9L3NuYXBzaG90cy97c25hcHNob3R9OnJlc3RvcmUwARLRAQoYRGVsZXRlRGF0YXNvdXJjZVNuYXBzaG90Ei8uY2VsbGFyLmRhdGEudjEuRGVsZXRlRGF0YXNvdXJjZVNuYXBzaG90UmVxdWVzdBowLmNlbGxhci5kYXRhLnYxLkRlbGV0ZURhdGFzb3VyY2VTbmFwc2hvdFJlc3BvbnNlIlKKtRgXCAISAQMYASIEbmFtZSIIc25hcHNob3SC0+STAjEqLy9hcGkvdjEvZGF0YXNvdXJjZXMve25hbWV9L3NuYXBzaG90cy97c25hcHNob3R9YgZwcm90bzM", [file_buf_validate_validate, file_cellar_data_v1_index, file_cellar_data_v1_sync, file_cellar_kernel_v1_options, file_google_api_annotations]);
 
 /**
  * @generated from message cellar.data.v1.Datasource
  */
 export type Datasource = Message<"cellar.data.v1.Datasource"> & {
   /**
-   * Also the S3 bucket's name.
+   * Also the S3 bucket's name, unless it is a folder of buckets.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Absolute path of the folder.
+   * Absolute path of the folder; empty for a remote one.
    *
    * @generated from field: string folder = 2;
    */
@@ -55,6 +57,18 @@ export type Datasource = Message<"cellar.data.v1.Datasource"> & {
    * @generated from field: cellar.data.v1.SyncStatus sync = 5;
    */
   sync?: SyncStatus | undefined;
+
+  /**
+   * @generated from field: cellar.data.v1.Datasource.Kind kind = 6;
+   */
+  kind: Datasource_Kind;
+
+  /**
+   * Of a remote one.
+   *
+   * @generated from field: cellar.data.v1.Datasource.Remote remote = 7;
+   */
+  remote?: Datasource_Remote | undefined;
 };
 
 /**
@@ -63,6 +77,105 @@ export type Datasource = Message<"cellar.data.v1.Datasource"> & {
  */
 export const DatasourceSchema: GenMessage<Datasource> = /*@__PURE__*/
   messageDesc(file_cellar_data_v1_datasources, 0);
+
+/**
+ * @generated from message cellar.data.v1.Datasource.Remote
+ */
+export type Datasource_Remote = Message<"cellar.data.v1.Datasource.Remote"> & {
+  /**
+   * Such as "https://s3.example.org", without a path.
+   *
+   * @generated from field: string endpoint = 1;
+   */
+  endpoint: string;
+
+  /**
+   * @generated from field: string bucket = 2;
+   */
+  bucket: string;
+
+  /**
+   * @generated from field: string prefix = 3;
+   */
+  prefix: string;
+
+  /**
+   * Default: us-east-1.
+   *
+   * @generated from field: string region = 4;
+   */
+  region: string;
+
+  /**
+   * @generated from field: string access_key = 5;
+   */
+  accessKey: string;
+
+  /**
+   * Never answered.
+   *
+   * @generated from field: string secret_key = 6;
+   */
+  secretKey: string;
+
+  /**
+   * File on the server's machine with the secret key, instead of `secret_key`.
+   *
+   * @generated from field: string secret_key_file = 7;
+   */
+  secretKeyFile: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.Datasource.Remote.
+ * Use `create(Datasource_RemoteSchema)` to create a new message.
+ */
+export const Datasource_RemoteSchema: GenMessage<Datasource_Remote> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_datasources, 0, 0);
+
+/**
+ * @generated from enum cellar.data.v1.Datasource.Kind
+ */
+export const Datasource_Kind = {
+  /**
+   * As KIND_FOLDER.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The folder is one bucket.
+   *
+   * @generated from enum value: KIND_FOLDER = 1;
+   */
+  FOLDER: 1,
+
+  /**
+   * Every folder in it is a bucket, and S3 tools make and delete them. There can be one such datasource.
+   *
+   * @generated from enum value: KIND_BUCKETS = 2;
+   */
+  BUCKETS: 2,
+
+  /**
+   * A bucket of another S3 server, or what lies below a prefix in it.
+   *
+   * @generated from enum value: KIND_REMOTE = 3;
+   */
+  REMOTE: 3,
+} as const;
+
+/**
+ * @generated from enum cellar.data.v1.Datasource.Kind
+ */
+export type Datasource_Kind = (typeof Datasource_Kind)[keyof typeof Datasource_Kind] | UnknownEnum;
+
+/**
+ * Describes the enum cellar.data.v1.Datasource.Kind.
+ */
+export const Datasource_KindSchema: GenEnum<Datasource_Kind> = /*@__PURE__*/
+  enumDesc(file_cellar_data_v1_datasources, 0, 0);
 
 /**
  * @generated from message cellar.data.v1.CreateDatasourceRequest
@@ -180,6 +293,20 @@ export type ResyncDatasourceRequest = Message<"cellar.data.v1.ResyncDatasourceRe
    * @generated from field: bool confirm_deletes = 3;
    */
   confirmDeletes: boolean;
+
+  /**
+   * Only this folder and all below, as the tree names it without the datasource; empty: everything.
+   *
+   * @generated from field: string path = 4;
+   */
+  path: string;
+
+  /**
+   * How many of the changes are named.
+   *
+   * @generated from field: uint32 limit = 5;
+   */
+  limit: number;
 };
 
 /**
@@ -190,14 +317,169 @@ export const ResyncDatasourceRequestSchema: GenMessage<ResyncDatasourceRequest> 
   messageDesc(file_cellar_data_v1_datasources, 7);
 
 /**
- * The folders this installation serves.
+ * @generated from message cellar.data.v1.PauseDatasourceRequest
+ */
+export type PauseDatasourceRequest = Message<"cellar.data.v1.PauseDatasourceRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * For people: shown with the status.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.PauseDatasourceRequest.
+ * Use `create(PauseDatasourceRequestSchema)` to create a new message.
+ */
+export const PauseDatasourceRequestSchema: GenMessage<PauseDatasourceRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_datasources, 8);
+
+/**
+ * @generated from message cellar.data.v1.ResumeDatasourceRequest
+ */
+export type ResumeDatasourceRequest = Message<"cellar.data.v1.ResumeDatasourceRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.ResumeDatasourceRequest.
+ * Use `create(ResumeDatasourceRequestSchema)` to create a new message.
+ */
+export const ResumeDatasourceRequestSchema: GenMessage<ResumeDatasourceRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_datasources, 9);
+
+/**
+ * @generated from message cellar.data.v1.CheckDatasourceRequest
+ */
+export type CheckDatasourceRequest = Message<"cellar.data.v1.CheckDatasourceRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bool repair = 2;
+   */
+  repair: boolean;
+};
+
+/**
+ * Describes the message cellar.data.v1.CheckDatasourceRequest.
+ * Use `create(CheckDatasourceRequestSchema)` to create a new message.
+ */
+export const CheckDatasourceRequestSchema: GenMessage<CheckDatasourceRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_datasources, 10);
+
+/**
+ * @generated from message cellar.data.v1.CreateDatasourceSnapshotRequest
+ */
+export type CreateDatasourceSnapshotRequest = Message<"cellar.data.v1.CreateDatasourceSnapshotRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.CreateDatasourceSnapshotRequest.
+ * Use `create(CreateDatasourceSnapshotRequestSchema)` to create a new message.
+ */
+export const CreateDatasourceSnapshotRequestSchema: GenMessage<CreateDatasourceSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_datasources, 11);
+
+/**
+ * @generated from message cellar.data.v1.ListDatasourceSnapshotsRequest
+ */
+export type ListDatasourceSnapshotsRequest = Message<"cellar.data.v1.ListDatasourceSnapshotsRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.ListDatasourceSnapshotsRequest.
+ * Use `create(ListDatasourceSnapshotsRequestSchema)` to create a new message.
+ */
+export const ListDatasourceSnapshotsRequestSchema: GenMessage<ListDatasourceSnapshotsRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_datasources, 12);
+
+/**
+ * @generated from message cellar.data.v1.RestoreDatasourceSnapshotRequest
+ */
+export type RestoreDatasourceSnapshotRequest = Message<"cellar.data.v1.RestoreDatasourceSnapshotRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string snapshot = 2;
+   */
+  snapshot: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.RestoreDatasourceSnapshotRequest.
+ * Use `create(RestoreDatasourceSnapshotRequestSchema)` to create a new message.
+ */
+export const RestoreDatasourceSnapshotRequestSchema: GenMessage<RestoreDatasourceSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_datasources, 13);
+
+/**
+ * @generated from message cellar.data.v1.DeleteDatasourceSnapshotRequest
+ */
+export type DeleteDatasourceSnapshotRequest = Message<"cellar.data.v1.DeleteDatasourceSnapshotRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string snapshot = 2;
+   */
+  snapshot: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.DeleteDatasourceSnapshotRequest.
+ * Use `create(DeleteDatasourceSnapshotRequestSchema)` to create a new message.
+ */
+export const DeleteDatasourceSnapshotRequestSchema: GenMessage<DeleteDatasourceSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_datasources, 14);
+
+/**
+ * @generated from message cellar.data.v1.DeleteDatasourceSnapshotResponse
+ */
+export type DeleteDatasourceSnapshotResponse = Message<"cellar.data.v1.DeleteDatasourceSnapshotResponse"> & {
+};
+
+/**
+ * Describes the message cellar.data.v1.DeleteDatasourceSnapshotResponse.
+ * Use `create(DeleteDatasourceSnapshotResponseSchema)` to create a new message.
+ */
+export const DeleteDatasourceSnapshotResponseSchema: GenMessage<DeleteDatasourceSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_datasources, 15);
+
+/**
+ * The folders, and the buckets of other servers, that this installation serves.
  *
  * @generated from service cellar.data.v1.Datasources
  */
 export const Datasources: GenService<{
   /**
-   * Adds a folder and starts its services. Errors: failed_precondition when the folder is missing, unreadable, or lies inside or around
-   * another datasource's parent folder.
+   * Adds a folder, or a bucket of another S3 server, and starts its services. Errors: failed_precondition when the folder is missing,
+   * unreadable, or lies inside or around another datasource's, when there is a folder of buckets already, or when the server does not
+   * answer, does not let us in or has no such bucket.
    *
    * @generated from rpc cellar.data.v1.Datasources.CreateDatasource
    */
@@ -233,7 +515,7 @@ export const Datasources: GenService<{
     output: typeof DeleteDatasourceResponseSchema;
   },
   /**
-   * Compares the whole folder with the index; sends progress until done.
+   * Compares the whole folder, or a part of it, with the index; sends progress until done.
    *
    * @generated from rpc cellar.data.v1.Datasources.ResyncDatasource
    */
@@ -241,6 +523,70 @@ export const Datasources: GenService<{
     methodKind: "server_streaming";
     input: typeof ResyncDatasourceRequestSchema;
     output: typeof ResyncProgressSchema;
+  },
+  /**
+   * Stops taking in what other programs change, until resumed; it outlasts restarts.
+   *
+   * @generated from rpc cellar.data.v1.Datasources.PauseDatasource
+   */
+  pauseDatasource: {
+    methodKind: "unary";
+    input: typeof PauseDatasourceRequestSchema;
+    output: typeof DatasourceSchema;
+  },
+  /**
+   * @generated from rpc cellar.data.v1.Datasources.ResumeDatasource
+   */
+  resumeDatasource: {
+    methodKind: "unary";
+    input: typeof ResumeDatasourceRequestSchema;
+    output: typeof DatasourceSchema;
+  },
+  /**
+   * Looks for damage in the index, and heals it with `repair`; sends what it finds until done.
+   *
+   * @generated from rpc cellar.data.v1.Datasources.CheckDatasource
+   */
+  checkDatasource: {
+    methodKind: "server_streaming";
+    input: typeof CheckDatasourceRequestSchema;
+    output: typeof CheckIndexResponseSchema;
+  },
+  /**
+   * Writes the index as it is now to a file; sends progress, at last the snapshot.
+   *
+   * @generated from rpc cellar.data.v1.Datasources.CreateDatasourceSnapshot
+   */
+  createDatasourceSnapshot: {
+    methodKind: "server_streaming";
+    input: typeof CreateDatasourceSnapshotRequestSchema;
+    output: typeof TakeSnapshotResponseSchema;
+  },
+  /**
+   * @generated from rpc cellar.data.v1.Datasources.ListDatasourceSnapshots
+   */
+  listDatasourceSnapshots: {
+    methodKind: "unary";
+    input: typeof ListDatasourceSnapshotsRequestSchema;
+    output: typeof ListSnapshotsResponseSchema;
+  },
+  /**
+   * Puts a snapshot in place of the index; a full pass then brings it up to date. Errors: not_found; data_loss for a damaged one.
+   *
+   * @generated from rpc cellar.data.v1.Datasources.RestoreDatasourceSnapshot
+   */
+  restoreDatasourceSnapshot: {
+    methodKind: "server_streaming";
+    input: typeof RestoreDatasourceSnapshotRequestSchema;
+    output: typeof RestoreSnapshotResponseSchema;
+  },
+  /**
+   * @generated from rpc cellar.data.v1.Datasources.DeleteDatasourceSnapshot
+   */
+  deleteDatasourceSnapshot: {
+    methodKind: "unary";
+    input: typeof DeleteDatasourceSnapshotRequestSchema;
+    output: typeof DeleteDatasourceSnapshotResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_cellar_data_v1_datasources, 0);
