@@ -277,7 +277,8 @@ export interface Backend {
 
   list(bucket: string, query: ListQuery): Promise<ListPage>;
   listVersions(bucket: string, query: VersionQuery): Promise<VersionPage>;
-  head(object: ObjectRef, options?: ReadOptions): Promise<ObjectInfo>;
+  /** What is kept beside the bytes, for which no key is needed. */
+  head(object: ObjectRef): Promise<ObjectInfo>;
   /** `select` sees the object that was opened and says which part is wanted; what it throws is passed on. */
   get(object: ObjectRef, select: (info: ObjectInfo) => ByteRange | undefined, options?: ReadOptions): Promise<ObjectContent>;
   put(object: ObjectRef, body: ObjectBody, options: PutOptions): Promise<ObjectInfo>;

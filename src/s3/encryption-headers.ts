@@ -71,6 +71,21 @@ export function refuseEncryption(headers: Headers): void {
     throw refuse(`${serverSide} header is not supported for this operation.`, serverSide);
 }
 
+/** Errors: `InvalidRequest` when an object is read without the key it was written with, or with one it was not. */
+export function assertReadableWith(key: CustomerKey | undefined, encryption: Encryption | undefined): void {
+  if (encryption?.kind !== 'sse_c') {
+    if (!key) return;
+    throw new S3Error('InvalidRequest', 'The encryption parameters are not applicable to this object.');
+  }
+  if (!key)
+    throw new S3Error(
+      'InvalidRequest',
+      'The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.',
+    );
+  if (key.keyMd5 !== encryption.keyMd5)
+    throw new S3Error('InvalidRequest', 'The provided encryption parameters did not match the ones used originally.');
+}
+
 /** The headers that say how an object is encrypted. */
 export function encryptionHeaders(encryption: Encryption | undefined): Record<string, string> {
   switch (encryption?.kind) {

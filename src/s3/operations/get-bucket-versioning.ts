@@ -1,9 +1,10 @@
+import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { S3Call } from '../call.ts';
 import { result } from '../xml-result.ts';
 
 /** An empty answer says that versioning was never turned on. */
 export async function getBucketVersioning({ backend, bucket }: S3Call): Promise<S3Answer> {
-  await backend.headBucket(bucket);
-  return { content: result('VersioningConfiguration', '') };
+  const { versioning } = await backend.bucketSettings(bucket);
+  return { content: result('VersioningConfiguration', [xml('Status', versioning)]) };
 }

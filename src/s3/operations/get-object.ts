@@ -2,7 +2,7 @@ import { type ByteRange, parseRange, rangeSizeBytes } from '#lib/byte-range.ts';
 import type { S3Answer } from '../answer.ts';
 import type { ObjectInfo } from '../backend.ts';
 import type { S3Call } from '../call.ts';
-import { readCustomerKey, refuseEncryption } from '../encryption-headers.ts';
+import { assertReadableWith, readCustomerKey, refuseEncryption } from '../encryption-headers.ts';
 import { S3Error } from '../errors.ts';
 import { assertReadable, checksumHeaders, describeObject, readConditions } from '../object-headers.ts';
 import { readError, readRef } from '../object-ref.ts';
@@ -12,8 +12,12 @@ export async function getObject(call: S3Call): Promise<S3Answer> {
   const ref = readRef(call);
   refuseEncryption(call.headers);
   try {
-    const options = { customerKey: readCustomerKey(call.headers) };
-    const { info, range, body } = await call.backend.get(ref, (found) => selectRange(call, found), options);
+    const customerKey = readCustomerKey(call.headers);
+    const select = (found: ObjectInfo): ByteRange | undefined => {
+      assertReadableWith(customerKey, found.encryption);
+      return selectRange(call, found);
+    };
+    const { info, range, body } = await call.backend.get(ref, select, { customerKey });
     return { ...objectHead(call, info, range), content: body };
   } catch (error) {
     throw readError(error, ref);

@@ -90,14 +90,15 @@ export function createMemoryBackend({ now = Date.now, partSizeBytesMin = 5 << 20
     return latest?.isMarker ? undefined : latest?.info;
   }
 
-  function find({ bucket, key, versionId }: ObjectRef, { customerKey }: ReadOptions = {}): Version {
+  function find({ bucket, key, versionId }: ObjectRef, options?: ReadOptions): Version {
     const versions = versionsOf(open(bucket), key);
     const found = versionId === undefined ? versions[0] : versions.find(({ id }) => id === versionId);
     if (!found) throw missing(versionId === undefined ? 'no_such_key' : 'no_such_version', key);
     if (found.isMarker) throw missing('delete_marker', key, { versionId: found.id });
     const { encryption } = found.info;
-    if (encryption?.kind === 'sse_c' && !customerKey) throw refused('customer_key_missing', key);
-    if (encryption?.kind === 'sse_c' && customerKey?.keyMd5 !== encryption.keyMd5) throw refused('customer_key_wrong', key);
+    if (!options || encryption?.kind !== 'sse_c') return found;
+    if (!options.customerKey) throw refused('customer_key_missing', key);
+    if (options.customerKey.keyMd5 !== encryption.keyMd5) throw refused('customer_key_wrong', key);
     return found;
   }
 
@@ -180,8 +181,8 @@ export function createMemoryBackend({ now = Date.now, partSizeBytesMin = 5 << 20
         next: entries.length > query.limit ? next : undefined,
       };
     },
-    head: async (object, options) => find(object, options).info,
-    async get(object, select, options) {
+    head: async (object) => find(object).info,
+    async get(object, select, options = {}) {
       const { info, bytes } = find(object, options);
       const range: ByteRange | undefined = select(info);
       return { info, range, body: range ? bytes.subarray(range.first, range.last + 1) : bytes };

@@ -1,0 +1,10 @@
+import type { S3Answer } from '../answer.ts';
+import type { S3Call } from '../call.ts';
+import { S3Error } from '../errors.ts';
+import { taggingResult } from '../tagging.ts';
+
+export async function getBucketTagging({ backend, bucket }: S3Call): Promise<S3Answer> {
+  const { tags } = await backend.bucketSettings(bucket);
+  if (!tags) throw new S3Error('NoSuchTagSet', undefined, { fields: { BucketName: bucket } });
+  return { content: taggingResult(tags) };
+}
