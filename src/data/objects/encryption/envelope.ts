@@ -3,17 +3,17 @@ import type { Encryption } from '#s3/backend.ts';
 
 /**
  * What lies beside sealed bytes and says how to open them: the key they were sealed with, itself sealed by a key that lies elsewhere.
- * `by` is the id of that key in the key ring; a client's own key has none. Kept for ever, so fields are only ever added.
+ * `by` is the id of that key in the key ring; a client's own key is not kept, only its MD5, which is told back to the client. Kept for ever, so fields are only ever added.
  */
 export type Envelope =
   | { readonly kind: 'sse_s3'; readonly by: string; readonly dataKey: string }
   | { readonly kind: 'sse_kms'; readonly by: string; readonly dataKey: string; readonly keyId: string; readonly context?: string }
-  | { readonly kind: 'sse_c'; readonly dataKey: string };
+  | { readonly kind: 'sse_c'; readonly dataKey: string; readonly keyMd5: string };
 
-/** How an envelope is told to clients. Of a client's own key the MD5 is theirs to know: it is not kept. */
-export function encryptionOf(envelope: Envelope, customerKeyMd5 = ''): Encryption {
+/** How an envelope is told to clients. */
+export function encryptionOf(envelope: Envelope): Encryption {
   if (envelope.kind === 'sse_s3') return { kind: 'sse_s3' };
-  if (envelope.kind === 'sse_c') return { kind: 'sse_c', keyMd5: customerKeyMd5 };
+  if (envelope.kind === 'sse_c') return { kind: 'sse_c', keyMd5: envelope.keyMd5 };
   const { keyId, context } = envelope;
   return { kind: 'sse_kms', keyId, ...(context === undefined ? {} : { context }) };
 }

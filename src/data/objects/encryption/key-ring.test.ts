@@ -49,7 +49,7 @@ test("a client's own key is not kept, and another one opens nothing", async (t) 
   assert.deepEqual(ring.openEnvelope(envelope, { key, keyMd5: 'md5' }), dataKey);
   assert.throws(() => ring.openEnvelope(envelope), { reason: 'customer_key_missing' });
   assert.throws(() => ring.openEnvelope(envelope, { key: Buffer.alloc(32, 2), keyMd5: 'md5' }), { reason: 'customer_key_wrong' });
-  assert.deepEqual([Object.keys(envelope), readdirSync(folder)], [['kind', 'dataKey'], []]);
+  assert.deepEqual([Object.keys(envelope), readdirSync(folder)], [['kind', 'dataKey', 'keyMd5'], []]);
 });
 
 test('only named keys, by name, alias or ARN', async (t) => {

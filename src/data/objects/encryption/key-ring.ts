@@ -80,7 +80,8 @@ export async function openKeyRing({ path, kmsKeys, keyAgeMsMax, now }: KeyRingOp
     async newDataKey(request) {
       const dataKey = randomBytes(32);
       if (request.kind === 'sse_c') {
-        return { envelope: { kind: 'sse_c', dataKey: wrapKey(request.key, dataKey, 'sse_c') }, key: dataKey };
+        const { keyMd5 } = request;
+        return { envelope: { kind: 'sse_c', dataKey: wrapKey(request.key, dataKey, 'sse_c'), keyMd5 }, key: dataKey };
       }
       const name = request.kind === 'sse_s3' ? '' : kmsKeyName(request.keyId);
       if (name !== '' && !allowed.has(name)) throw noSuchKmsKey(name);

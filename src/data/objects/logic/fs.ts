@@ -18,6 +18,8 @@ export const remove = promisify(fs.rm);
 export const readdir = promisify(fs.readdir);
 export const realpath = promisify(fs.realpath.native);
 export const readFile = promisify(fs.readFile);
+export const ftruncate = promisify(fs.ftruncate);
+export const futimes = promisify(fs.futimes);
 
 /** With 64-bit integers, since times in nanoseconds and inodes do not fit a number. */
 export const lstat = (path: string): Promise<fs.BigIntStats> =>
@@ -31,8 +33,9 @@ export const read = (fd: number, buffer: Uint8Array, length: number, position: n
   new Promise((resolve, reject) =>
     fs.read(fd, buffer, 0, length, position, (error, count) => (error ? reject(error) : resolve(count))),
   );
-export const writev = (fd: number, buffers: readonly Uint8Array[]): Promise<number> =>
-  new Promise((resolve, reject) => fs.writev(fd, buffers, (error, count) => (error ? reject(error) : resolve(count))));
+/** Without `position`: after what was written before. */
+export const writev = (fd: number, buffers: readonly Uint8Array[], position: number | null = null): Promise<number> =>
+  new Promise((resolve, reject) => fs.writev(fd, buffers, position, (error, count) => (error ? reject(error) : resolve(count))));
 
 export function systemError(code: SystemCode, message: string): Error {
   return Object.assign(new Error(`${code}: ${message}`), { code });

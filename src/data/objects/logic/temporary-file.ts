@@ -59,25 +59,31 @@ async function removeIfThere(path: string): Promise<void> {
   }
 }
 
-/** Few large writes instead of one per piece that came over the network. */
-async function writeAll(fd: number, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+/** Few large writes instead of one per piece that came over the network. Absent `position`: after what is there. */
+export async function writeAll(fd: number, bytes: AsyncIterable<Uint8Array>, position?: number): Promise<void> {
   let batch: Uint8Array[] = [];
   let batched = 0;
+  let at = position ?? null;
+  const flush = async (): Promise<void> => {
+    await writeBatch(fd, batch, at);
+    if (at !== null) at += batched;
+    batch = [];
+    batched = 0;
+  };
   for await (const piece of bytes) {
     batch.push(piece);
     batched += piece.length;
-    if (batched < batchSizeBytes) continue;
-    await writeBatch(fd, batch);
-    batch = [];
-    batched = 0;
+    if (batched >= batchSizeBytes) await flush();
   }
-  await writeBatch(fd, batch);
+  await flush();
 }
 
-async function writeBatch(fd: number, batch: readonly Uint8Array[]): Promise<void> {
+async function writeBatch(fd: number, batch: readonly Uint8Array[], position: number | null): Promise<void> {
   let rest = batch.filter((piece) => piece.length > 0);
+  let at = position;
   while (rest.length > 0) {
-    let written = await writev(fd, rest);
+    let written = await writev(fd, rest, at);
+    if (at !== null) at += written;
     rest = rest.flatMap((piece) => {
       const skipped = Math.min(written, piece.length);
       written -= skipped;
