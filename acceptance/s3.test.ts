@@ -10,7 +10,7 @@ import { signedFetch } from './signed-fetch.ts';
 let product: Product;
 let keys: { accessKey: string; secretKey: string };
 before(async () => {
-  product = await startProduct();
+  product = await startProduct({ datasources: ['docs', 'media', 'kept'] });
   keys = await product.json('key', 'create', 's3');
 });
 after(async () => {
@@ -22,7 +22,7 @@ for (const one of s3ClientCases) {
   test(one.name, { skip: missing ?? false, timeout: 240_000 }, async () => {
     const tmp = join(product.tmp, one.name.replace(/\W+/g, '-'));
     mkdirSync(tmp);
-    await one.run({ endpoint: product.url, ...keys, bucket: 'media', tmp });
+    await one.run({ endpoint: product.url, ...keys, bucket: 'media', versioned: 'kept', tmp });
   });
 }
 
