@@ -22,19 +22,21 @@ export const writeXml = (root: XmlElement): string => `<?xml version="1.0" encod
 
 function element({ name, attributes = {}, children }: XmlElement): string {
   const opening = `${name}${Object.entries(attributes)
-    .map(([key, value]) => ` ${key}="${encodeEntities(value)}"`)
+    .map(([key, value]) => ` ${key}="${escapeXml(value)}"`)
     .join('')}`;
-  if (typeof children !== 'object') return `<${opening}>${encodeEntities(String(children))}</${name}>`;
+  if (typeof children !== 'object') return `<${opening}>${escapeXml(String(children))}</${name}>`;
   return `<${opening}>${children.map((child) => (child ? element(child) : '')).join('')}</${name}>`;
 }
 
 const named: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about.
-const unwritable = /[&<>"'\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/g;
+const isUnwritable = /[&<>"'\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/;
+const unwritable = new RegExp(isUnwritable, 'g');
 
 /** XML 1.0 cannot carry most control characters; S3 writes them as numbers all the same, and so do we. */
-function encodeEntities(text: string): string {
+export function escapeXml(text: string): string {
+  if (!isUnwritable.test(text)) return text;
   return text.replace(unwritable, (char) => named[char] ?? `&#x${char.charCodeAt(0).toString(16)};`);
 }
 

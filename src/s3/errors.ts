@@ -8,6 +8,7 @@ const table = {
   AuthorizationHeaderMalformed: [400, 'The authorization header is malformed'],
   AuthorizationQueryParametersError: [400, 'The authorization query parameters are malformed'],
   BadDigest: [400, 'The Content-MD5 or checksum value you specified did not match what we received'],
+  BadRequest: [400, 'Bad Request'],
   BucketAlreadyExists: [409, 'The requested bucket name is not available: somebody else has it'],
   BucketAlreadyOwnedByYou: [409, 'The bucket already exists and is yours'],
   BucketNotEmpty: [409, 'The bucket you tried to delete is not empty'],

@@ -1,9 +1,10 @@
 import { uriEncode } from '#lib/uri-encode.ts';
-import { type XmlChild, xml } from '#lib/xml.ts';
-import type { ListPage, ListQuery } from './backend.ts';
+import { escapeXml } from '#lib/xml.ts';
+import type { S3Answer } from './answer.ts';
+import type { Backend, Checksums, ListedObject, ListPage } from './backend.ts';
+import type { Owner } from './bucket-settings.ts';
 import { S3Error } from './errors.ts';
-import { quoteEtag } from './object-headers.ts';
-import { isoTime, owner } from './xml-result.ts';
+import { isoTime, namespace } from './xml-result.ts';
 
 const limitMax = 1_000;
 
@@ -25,9 +26,12 @@ export function readListParameters(query: ReadonlyMap<string, string>, limitName
       fields: { ArgumentName: 'encoding-type', ArgumentValue: encodingType },
     });
   }
+  const delimiter = query.get('delimiter') ?? '';
+  if (delimiter !== '' && query.get('allow-unordered') === 'true')
+    throw new S3Error('InvalidArgument', 'allow-unordered cannot be used with a delimiter');
   return {
     prefix: query.get('prefix') ?? '',
-    delimiter: query.get('delimiter') ?? '',
+    delimiter,
     limit: Math.min(readCount(query, limitName) ?? limitMax, limitMax),
     encode: encodingType === 'url' ? (text) => uriEncode(text, true) : (text) => text,
     encodingType,
@@ -46,27 +50,47 @@ export function readCount(query: ReadonlyMap<string, string>, name: string): num
   return Number(text);
 }
 
-export const emptyPage: ListPage = { objects: [], commonPrefixes: [], next: undefined };
-
-/** What to ask the backend for; a limit of nothing is answered without it. */
-export const listQuery = ({ prefix, delimiter, limit }: ListParameters, after: string): ListQuery => ({
-  prefix,
-  delimiter,
-  limit,
-  after,
-});
-
-/** `Contents` and `CommonPrefixes`. */
-export function pageElements(page: ListPage, { encode }: ListParameters, withOwner: boolean): XmlChild[] {
-  const objects = page.objects.map((object) =>
-    xml('Contents', [
-      xml('Key', encode(object.key)),
-      xml('LastModified', isoTime(object.mtimeMs)),
-      xml('ETag', quoteEtag(object.etag)),
-      xml('Size', object.sizeBytes),
-      withOwner && owner(),
-      xml('StorageClass', 'STANDARD'),
-    ]),
-  );
-  return [...objects, ...page.commonPrefixes.map((prefix) => xml('CommonPrefixes', [xml('Prefix', encode(prefix))]))];
+/** One page of objects; a limit of nothing is answered without looking, once the bucket is known to be there. */
+export async function listPage(backend: Backend, bucket: string, parameters: ListParameters, after: string): Promise<ListPage> {
+  const { prefix, delimiter, limit } = parameters;
+  if (limit > 0) return await backend.list(bucket, { prefix, delimiter, limit, after });
+  await backend.headBucket(bucket);
+  return { objects: [], commonPrefixes: [], next: undefined };
 }
+
+// Listings are long, so they are written as text at once and not as a tree of elements.
+
+/** `<name>content</name>`. */
+export const tag = (name: string, content: string | number | boolean): string =>
+  `<${name}>${typeof content === 'string' ? escapeXml(content) : content}</${name}>`;
+
+/** The answer whose root has `pieces` as its content. */
+export function listAnswer(root: string, pieces: readonly string[]): S3Answer {
+  const text = `<?xml version="1.0" encoding="UTF-8"?>\n<${root} xmlns="${namespace}">${pieces.join('')}</${root}>`;
+  return { headers: { 'content-type': 'application/xml' }, content: Buffer.from(text) };
+}
+
+export const ownerText = ({ id, displayName }: Owner): string =>
+  `<Owner><ID>${escapeXml(id)}</ID><DisplayName>${escapeXml(displayName)}</DisplayName></Owner>`;
+
+/** `Contents` of each object, with its owner when `owner`, that of the bucket, is given. */
+export function contentsText(objects: readonly ListedObject[], { encode }: ListParameters, owner: Owner | undefined): string {
+  const bucketOwner = owner ? ownerText(owner) : '';
+  let text = '';
+  for (const object of objects) {
+    const whose = owner && object.owner ? ownerText(object.owner) : bucketOwner;
+    const checksum = object.checksums ? checksumText(object.checksums) : '';
+    text += `<Contents><Key>${escapeXml(encode(object.key))}</Key><LastModified>${isoTime(object.mtimeMs)}</LastModified><ETag>&quot;${object.etag}&quot;</ETag>${checksum}<Size>${object.sizeBytes}</Size>${whose}<StorageClass>${object.storageClass ?? 'STANDARD'}</StorageClass></Contents>`;
+  }
+  return text;
+}
+
+function checksumText(checksums: Checksums): string {
+  let text = '';
+  for (const [algorithm, value] of Object.entries(checksums))
+    text += `<ChecksumAlgorithm>${algorithm.toUpperCase()}</ChecksumAlgorithm><ChecksumType>${value.includes('-') ? 'COMPOSITE' : 'FULL_OBJECT'}</ChecksumType>`;
+  return text;
+}
+
+export const prefixesText = (prefixes: readonly string[], { encode }: ListParameters): string =>
+  prefixes.map((prefix) => `<CommonPrefixes><Prefix>${escapeXml(encode(prefix))}</Prefix></CommonPrefixes>`).join('');

@@ -7,19 +7,51 @@ import { copyObject } from './operations/copy-object.ts';
 import { createBucket } from './operations/create-bucket.ts';
 import { createMultipartUpload } from './operations/create-multipart-upload.ts';
 import { deleteBucket } from './operations/delete-bucket.ts';
+import { deleteBucketCors } from './operations/delete-bucket-cors.ts';
+import { deleteBucketEncryption } from './operations/delete-bucket-encryption.ts';
+import { deleteBucketLifecycle } from './operations/delete-bucket-lifecycle.ts';
+import { deleteBucketTagging } from './operations/delete-bucket-tagging.ts';
 import { deleteObject } from './operations/delete-object.ts';
+import { deleteObjectTagging } from './operations/delete-object-tagging.ts';
 import { deleteObjects } from './operations/delete-objects.ts';
+import { getBucketAccelerateConfiguration } from './operations/get-bucket-accelerate-configuration.ts';
+import { getBucketCors } from './operations/get-bucket-cors.ts';
+import { getBucketEncryption } from './operations/get-bucket-encryption.ts';
+import { getBucketLifecycleConfiguration } from './operations/get-bucket-lifecycle-configuration.ts';
 import { getBucketLocation } from './operations/get-bucket-location.ts';
+import { getBucketLogging } from './operations/get-bucket-logging.ts';
+import { getBucketNotificationConfiguration } from './operations/get-bucket-notification-configuration.ts';
+import { getBucketReplication } from './operations/get-bucket-replication.ts';
+import { getBucketRequestPayment } from './operations/get-bucket-request-payment.ts';
+import { getBucketTagging } from './operations/get-bucket-tagging.ts';
 import { getBucketVersioning } from './operations/get-bucket-versioning.ts';
+import { getBucketWebsite } from './operations/get-bucket-website.ts';
 import { getObject } from './operations/get-object.ts';
+import { getObjectAttributes } from './operations/get-object-attributes.ts';
+import { getObjectLegalHold } from './operations/get-object-legal-hold.ts';
+import { getObjectLockConfiguration } from './operations/get-object-lock-configuration.ts';
+import { getObjectRetention } from './operations/get-object-retention.ts';
+import { getObjectTagging } from './operations/get-object-tagging.ts';
 import { headBucket } from './operations/head-bucket.ts';
 import { headObject } from './operations/head-object.ts';
 import { listBuckets } from './operations/list-buckets.ts';
 import { listMultipartUploads } from './operations/list-multipart-uploads.ts';
+import { listObjectVersions } from './operations/list-object-versions.ts';
 import { listObjects } from './operations/list-objects.ts';
 import { listObjectsV2 } from './operations/list-objects-v2.ts';
 import { listParts } from './operations/list-parts.ts';
+import { putBucketCors } from './operations/put-bucket-cors.ts';
+import { putBucketEncryption } from './operations/put-bucket-encryption.ts';
+import { putBucketLifecycleConfiguration } from './operations/put-bucket-lifecycle-configuration.ts';
+import { putBucketNotificationConfiguration } from './operations/put-bucket-notification-configuration.ts';
+import { putBucketRequestPayment } from './operations/put-bucket-request-payment.ts';
+import { putBucketTagging } from './operations/put-bucket-tagging.ts';
+import { putBucketVersioning } from './operations/put-bucket-versioning.ts';
 import { putObject } from './operations/put-object.ts';
+import { putObjectLegalHold } from './operations/put-object-legal-hold.ts';
+import { putObjectLockConfiguration } from './operations/put-object-lock-configuration.ts';
+import { putObjectRetention } from './operations/put-object-retention.ts';
+import { putObjectTagging } from './operations/put-object-tagging.ts';
 import { uploadPart } from './operations/upload-part.ts';
 import { uploadPartCopy } from './operations/upload-part-copy.ts';
 
@@ -34,22 +66,22 @@ export const operations: Readonly<Record<OperationName, Operation>> = {
   CreateBucket: createBucket,
   HeadBucket: headBucket,
   DeleteBucket: deleteBucket,
-  GetBucketAccelerateConfiguration: notYet,
+  GetBucketAccelerateConfiguration: getBucketAccelerateConfiguration,
   GetBucketAcl: notYet,
   PutBucketAcl: notYet,
-  GetBucketCors: notYet,
-  PutBucketCors: notYet,
-  DeleteBucketCors: notYet,
-  GetBucketEncryption: notYet,
-  PutBucketEncryption: notYet,
-  DeleteBucketEncryption: notYet,
-  GetBucketLifecycleConfiguration: notYet,
-  PutBucketLifecycleConfiguration: notYet,
-  DeleteBucketLifecycle: notYet,
+  GetBucketCors: getBucketCors,
+  PutBucketCors: putBucketCors,
+  DeleteBucketCors: deleteBucketCors,
+  GetBucketEncryption: getBucketEncryption,
+  PutBucketEncryption: putBucketEncryption,
+  DeleteBucketEncryption: deleteBucketEncryption,
+  GetBucketLifecycleConfiguration: getBucketLifecycleConfiguration,
+  PutBucketLifecycleConfiguration: putBucketLifecycleConfiguration,
+  DeleteBucketLifecycle: deleteBucketLifecycle,
   GetBucketLocation: getBucketLocation,
-  GetBucketLogging: notYet,
-  GetBucketNotificationConfiguration: notYet,
-  PutBucketNotificationConfiguration: notYet,
+  GetBucketLogging: getBucketLogging,
+  GetBucketNotificationConfiguration: getBucketNotificationConfiguration,
+  PutBucketNotificationConfiguration: putBucketNotificationConfiguration,
   GetBucketOwnershipControls: notYet,
   PutBucketOwnershipControls: notYet,
   DeleteBucketOwnershipControls: notYet,
@@ -57,23 +89,23 @@ export const operations: Readonly<Record<OperationName, Operation>> = {
   PutBucketPolicy: notYet,
   DeleteBucketPolicy: notYet,
   GetBucketPolicyStatus: notYet,
-  GetBucketReplication: notYet,
-  GetBucketRequestPayment: notYet,
-  PutBucketRequestPayment: notYet,
-  GetBucketTagging: notYet,
-  PutBucketTagging: notYet,
-  DeleteBucketTagging: notYet,
+  GetBucketReplication: getBucketReplication,
+  GetBucketRequestPayment: getBucketRequestPayment,
+  PutBucketRequestPayment: putBucketRequestPayment,
+  GetBucketTagging: getBucketTagging,
+  PutBucketTagging: putBucketTagging,
+  DeleteBucketTagging: deleteBucketTagging,
   GetBucketVersioning: getBucketVersioning,
-  PutBucketVersioning: notYet,
-  GetBucketWebsite: notYet,
-  GetObjectLockConfiguration: notYet,
-  PutObjectLockConfiguration: notYet,
+  PutBucketVersioning: putBucketVersioning,
+  GetBucketWebsite: getBucketWebsite,
+  GetObjectLockConfiguration: getObjectLockConfiguration,
+  PutObjectLockConfiguration: putObjectLockConfiguration,
   GetPublicAccessBlock: notYet,
   PutPublicAccessBlock: notYet,
   DeletePublicAccessBlock: notYet,
   ListObjects: listObjects,
   ListObjectsV2: listObjectsV2,
-  ListObjectVersions: notYet,
+  ListObjectVersions: listObjectVersions,
   ListMultipartUploads: listMultipartUploads,
   DeleteObjects: deleteObjects,
   PostObject: notYet,
@@ -84,14 +116,14 @@ export const operations: Readonly<Record<OperationName, Operation>> = {
   DeleteObject: deleteObject,
   GetObjectAcl: notYet,
   PutObjectAcl: notYet,
-  GetObjectAttributes: notYet,
-  GetObjectLegalHold: notYet,
-  PutObjectLegalHold: notYet,
-  GetObjectRetention: notYet,
-  PutObjectRetention: notYet,
-  GetObjectTagging: notYet,
-  PutObjectTagging: notYet,
-  DeleteObjectTagging: notYet,
+  GetObjectAttributes: getObjectAttributes,
+  GetObjectLegalHold: getObjectLegalHold,
+  PutObjectLegalHold: putObjectLegalHold,
+  GetObjectRetention: getObjectRetention,
+  PutObjectRetention: putObjectRetention,
+  GetObjectTagging: getObjectTagging,
+  PutObjectTagging: putObjectTagging,
+  DeleteObjectTagging: deleteObjectTagging,
   CreateMultipartUpload: createMultipartUpload,
   UploadPart: uploadPart,
   UploadPartCopy: uploadPartCopy,

@@ -1,27 +1,49 @@
 import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { BucketInfo } from '../backend.ts';
+import { installation } from '../bucket-settings.ts';
 import type { S3Call } from '../call.ts';
 import { S3Error } from '../errors.ts';
-import { isoTime, owner, result } from '../xml-result.ts';
+import { readCount } from '../list-query.ts';
+import { isoTime, ownerElement, result } from '../xml-result.ts';
 
-/** The buckets that the caller may see; the others do not appear. */
-export async function listBuckets({ backend, authorize, query }: S3Call): Promise<S3Answer> {
-  const prefix = query.get('prefix') ?? '';
+const limitMax = 10_000;
+
+/** The caller's own buckets and the declared ones that it may see; whoever manages all buckets sees all. */
+export async function listBuckets(call: S3Call): Promise<S3Answer> {
+  const { backend, query, region, user } = call;
+  const prefix = query.get('prefix');
+  const limit = readCount(query, 'max-buckets');
+  if (limit !== undefined && (limit < 1 || limit > limitMax))
+    throw new S3Error('InvalidArgument', `max-buckets must be between 1 and ${limitMax}`, {
+      fields: { ArgumentName: 'max-buckets', ArgumentValue: String(limit) },
+    });
+  const token = query.get('continuation-token');
+  const after = token ? Buffer.from(token, 'base64url').toString() : '';
   const visible: BucketInfo[] = [];
-  for (const bucket of await backend.listBuckets()) {
-    if (bucket.name.startsWith(prefix) && (await isAllowed(authorize('HeadBucket', bucket.name, undefined))))
-      visible.push(bucket);
-  }
-  const buckets = visible.map(({ name, createdMs }) =>
-    xml('Bucket', [xml('Name', name), xml('CreationDate', isoTime(createdMs))]),
+  for (const bucket of await backend.listBuckets())
+    if (bucket.name > after && bucket.name.startsWith(prefix ?? '') && (await isVisible(call, bucket))) visible.push(bucket);
+  const page = visible.slice(0, limit ?? visible.length);
+  const last = page.length < visible.length ? page.at(-1) : undefined;
+  const isPaged = limit !== undefined || token !== undefined;
+  const buckets = page.map(({ name, createdMs }) =>
+    xml('Bucket', [xml('Name', name), xml('CreationDate', isoTime(createdMs)), isPaged && xml('BucketRegion', region)]),
   );
-  return { content: result('ListAllMyBucketsResult', [owner(), xml('Buckets', buckets)]) };
+  return {
+    content: result('ListAllMyBucketsResult', [
+      user && ownerElement(user),
+      xml('Buckets', buckets),
+      xml('Prefix', prefix),
+      last && xml('ContinuationToken', Buffer.from(last.name).toString('base64url')),
+    ]),
+  };
 }
 
-async function isAllowed(decision: Promise<void>): Promise<boolean> {
+async function isVisible({ authorize, user }: S3Call, { name, owner }: BucketInfo): Promise<boolean> {
+  if (user && (user.isAdministrator || owner.id === user.id)) return true;
+  if (owner.id !== installation.id) return false;
   try {
-    await decision;
+    await authorize('HeadBucket', name, undefined);
     return true;
   } catch (error) {
     if (S3Error.from(error).code === 'AccessDenied') return false;

@@ -4,50 +4,66 @@ import type { S3Answer } from '../answer.ts';
 import type { UploadInfo } from '../backend.ts';
 import type { S3Call } from '../call.ts';
 import { readListParameters } from '../list-query.ts';
-import { isoTime, owner, result } from '../xml-result.ts';
+import { isoTime, ownerElement, result } from '../xml-result.ts';
 
+/** Uploads by key and then by id; those whose keys share a prefix up to the delimiter are one entry. */
 export async function listMultipartUploads({ backend, bucket, query }: S3Call): Promise<S3Answer> {
   const { prefix, delimiter, limit, encode, encodingType } = readListParameters(query, 'max-uploads');
   const keyMarker = query.get('key-marker') ?? '';
-  const idMarker = query.get('upload-id-marker') ?? '';
-  const isAfter = ({ key, uploadId }: UploadInfo): boolean => {
-    const order = compareUtf8(key, keyMarker);
-    return order > 0 || (order === 0 && idMarker !== '' && uploadId > idMarker);
-  };
-  const found = (await backend.listUploads(bucket)).filter((upload) => upload.key.startsWith(prefix) && isAfter(upload));
-  const groupOf = ({ key }: UploadInfo): string | undefined => {
-    const at = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length);
-    return at < 0 ? undefined : key.slice(0, at + delimiter.length);
-  };
-  const rest = found.filter((upload) => groupOf(upload) === undefined);
-  const groups = new Set(found.map(groupOf).filter((group) => group !== undefined));
-  const page = rest.slice(0, limit);
-  const last = page.at(-1);
-  const isTruncated = page.length < rest.length;
+  // Without a key it has no meaning, and S3 ignores it.
+  const idMarker = keyMarker === '' ? '' : (query.get('upload-id-marker') ?? '');
+  const { owner } = await backend.bucketSettings(bucket);
+  const entries = entriesOf(await backend.listUploads(bucket), prefix, delimiter).filter(({ name, upload }) => {
+    const order = compareUtf8(name, keyMarker);
+    return order > 0 || (order === 0 && upload !== undefined && idMarker !== '' && upload.uploadId > idMarker);
+  });
+  const page = entries.slice(0, limit);
+  const last = page.length < entries.length ? page.at(-1) : undefined;
   return {
     content: result('ListMultipartUploadsResult', [
       xml('Bucket', bucket),
       xml('KeyMarker', encode(keyMarker)),
       xml('UploadIdMarker', idMarker),
-      isTruncated && last && xml('NextKeyMarker', encode(last.key)),
-      isTruncated && last && xml('NextUploadIdMarker', last.uploadId),
+      last && xml('NextKeyMarker', encode(last.name)),
+      last && xml('NextUploadIdMarker', last.upload?.uploadId ?? ''),
       xml('Prefix', encode(prefix)),
       delimiter !== '' && xml('Delimiter', encode(delimiter)),
       xml('EncodingType', encodingType),
       xml('MaxUploads', limit),
-      xml('IsTruncated', isTruncated),
-      ...page.map((upload) =>
-        xml('Upload', [
-          xml('Key', encode(upload.key)),
-          xml('UploadId', upload.uploadId),
-          owner('Initiator'),
-          owner(),
-          xml('StorageClass', 'STANDARD'),
-          xml('Initiated', isoTime(upload.initiatedMs)),
-          xml('ChecksumAlgorithm', upload.checksum?.algorithm.toUpperCase()),
-        ]),
+      xml('IsTruncated', last !== undefined),
+      ...page.map(
+        ({ upload }) =>
+          upload &&
+          xml('Upload', [
+            xml('Key', encode(upload.key)),
+            xml('UploadId', upload.uploadId),
+            ownerElement(upload.initiator ?? owner, 'Initiator'),
+            ownerElement(upload.owner ?? owner),
+            xml('StorageClass', upload.storageClass ?? 'STANDARD'),
+            xml('Initiated', isoTime(upload.initiatedMs)),
+            xml('ChecksumAlgorithm', upload.checksum?.algorithm.toUpperCase()),
+            xml('ChecksumType', upload.checksum?.kind.toUpperCase()),
+          ]),
       ),
-      ...[...groups].map((group) => xml('CommonPrefixes', [xml('Prefix', encode(group))])),
+      ...page.map(({ name, upload }) => !upload && xml('CommonPrefixes', [xml('Prefix', encode(name))])),
     ]),
   };
+}
+
+interface Entry {
+  readonly name: string;
+  /** Absent: `name` is a common prefix. */
+  readonly upload: UploadInfo | undefined;
+}
+
+function entriesOf(uploads: readonly UploadInfo[], prefix: string, delimiter: string): Entry[] {
+  const entries: Entry[] = [];
+  for (const upload of uploads) {
+    if (!upload.key.startsWith(prefix)) continue;
+    const at = delimiter === '' ? -1 : upload.key.indexOf(delimiter, prefix.length);
+    const name = at < 0 ? upload.key : upload.key.slice(0, at + delimiter.length);
+    if (at < 0) entries.push({ name, upload });
+    else if (entries.at(-1)?.name !== name) entries.push({ name, upload: undefined });
+  }
+  return entries;
 }

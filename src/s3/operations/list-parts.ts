@@ -4,14 +4,15 @@ import type { S3Call } from '../call.ts';
 import { readCount, readListParameters } from '../list-query.ts';
 import { checksumElements, quoteEtag } from '../object-headers.ts';
 import { readUploadName } from '../upload-name.ts';
-import { isoTime, owner, result } from '../xml-result.ts';
+import { isoTime, ownerElement, result } from '../xml-result.ts';
 
 export async function listParts(call: S3Call): Promise<S3Answer> {
   const { backend, bucket, key, query } = call;
   const { limit, encode, encodingType } = readListParameters(query, 'max-parts');
   const marker = readCount(query, 'part-number-marker') ?? 0;
   const upload = readUploadName(call);
-  const { checksum } = await backend.headUpload(upload);
+  const { owner } = await backend.bucketSettings(bucket);
+  const info = await backend.headUpload(upload);
   const rest = (await backend.listParts(upload)).filter(({ partNumber }) => partNumber > marker);
   const page = rest.slice(0, limit);
   return {
@@ -20,11 +21,11 @@ export async function listParts(call: S3Call): Promise<S3Answer> {
       xml('Key', encode(key)),
       xml('EncodingType', encodingType),
       xml('UploadId', upload.uploadId),
-      owner('Initiator'),
-      owner(),
-      xml('StorageClass', 'STANDARD'),
-      xml('ChecksumAlgorithm', checksum?.algorithm.toUpperCase()),
-      xml('ChecksumType', checksum?.kind.toUpperCase()),
+      ownerElement(info.initiator ?? owner, 'Initiator'),
+      ownerElement(info.owner ?? owner),
+      xml('StorageClass', info.storageClass ?? 'STANDARD'),
+      xml('ChecksumAlgorithm', info.checksum?.algorithm.toUpperCase()),
+      xml('ChecksumType', info.checksum?.kind.toUpperCase()),
       xml('PartNumberMarker', marker),
       xml('NextPartNumberMarker', page.at(-1)?.partNumber ?? marker),
       xml('MaxParts', limit),

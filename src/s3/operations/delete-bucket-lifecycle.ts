@@ -1,0 +1,7 @@
+import type { S3Answer } from '../answer.ts';
+import type { S3Call } from '../call.ts';
+
+export async function deleteBucketLifecycle({ backend, bucket }: S3Call): Promise<S3Answer> {
+  await backend.changeBucketSettings(bucket, ({ lifecycle: _, ...settings }) => settings);
+  return { status: 204 };
+}

@@ -1,0 +1,11 @@
+import type { S3Answer } from '../answer.ts';
+import type { S3Call } from '../call.ts';
+import { corsElements } from '../cors-xml.ts';
+import { S3Error } from '../errors.ts';
+import { result } from '../xml-result.ts';
+
+export async function getBucketCors({ backend, bucket }: S3Call): Promise<S3Answer> {
+  const { cors } = await backend.bucketSettings(bucket);
+  if (!cors) throw new S3Error('NoSuchCORSConfiguration', undefined, { fields: { BucketName: bucket } });
+  return { content: result('CORSConfiguration', corsElements(cors)) };
+}

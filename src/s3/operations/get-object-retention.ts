@@ -1,0 +1,23 @@
+import { xml } from '#lib/xml.ts';
+import type { S3Answer } from '../answer.ts';
+import type { S3Call } from '../call.ts';
+import { S3Error } from '../errors.ts';
+import { assertLockable } from '../object-lock.ts';
+import { readError, readRef } from '../object-ref.ts';
+import { isoTime, result } from '../xml-result.ts';
+
+export async function getObjectRetention(call: S3Call): Promise<S3Answer> {
+  const { backend, bucket } = call;
+  const ref = readRef(call);
+  assertLockable(await backend.bucketSettings(bucket));
+  try {
+    const { retention, versionId } = await backend.head(ref);
+    if (!retention) throw new S3Error('NoSuchObjectLockConfiguration');
+    return {
+      headers: { 'x-amz-version-id': versionId },
+      content: result('Retention', [xml('Mode', retention.mode), xml('RetainUntilDate', isoTime(retention.untilMs))]),
+    };
+  } catch (error) {
+    throw readError(error, ref);
+  }
+}
