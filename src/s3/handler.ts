@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '#kernel/log.ts';
+import { clientOf } from '#kernel/process/client-of.ts';
 import type { ChecksumAlgorithm } from '#lib/checksum.ts';
 import { sandboxPolicy } from '#lib/sandbox-policy.ts';
 import {
@@ -133,7 +134,8 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
   async function run(request: IncomingMessage, response: ServerResponse, fields: Fields<Caller>): Promise<S3Answer> {
     const head = readHead(request);
     const { authorization, secret, caller } = await authenticate(head);
-    const target = parseTarget(head.path, head.headers.get('host'), options.baseDomain);
+    const baseDomain = clientOf(request).baseDomain ?? options.baseDomain;
+    const target = parseTarget(head.path, head.headers.get('host'), baseDomain);
     assertTarget(target);
     const operation = routeOperation(head.method, target, head.queryByName, head.headers.has('x-amz-copy-source'));
     Object.assign(fields, { operation, caller, ...target });

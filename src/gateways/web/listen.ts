@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createSecureServer, type Http2SecureServer, type Http2Session } from 'node:http2';
@@ -55,9 +56,10 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   const server: Server | Http2SecureServer = isSecure ? await createTls(options, limits) : createServer(limits);
   const sockets = new Set<Socket>();
   const sessions = new Set<Http2Session>();
+  const inOrder = oneByOne(handle);
   const serve = (request: IncomingMessage, response: ServerResponse): unknown => {
     boundRest(request, response, restTimeoutMs);
-    return handle(request, response);
+    return inOrder(request, response);
   };
   // The compatible API of HTTP/2 has the same shape as far as we use it.
   const events = server as Server;
@@ -87,6 +89,21 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       for (const session of sessions) session.close();
       await close(server, sockets, signal);
     },
+  };
+}
+
+/**
+ * Node hands over requests of one HTTP/1.1 connection as they come, and only puts the answers in order; a read that was sent right after a
+ * write must see it all the same. Source: RFC 9112, 9.3.2.
+ */
+function oneByOne(handle: ListenOptions['handle']): ListenOptions['handle'] {
+  const last = new WeakMap<Socket, ServerResponse>();
+  return (request, response) => {
+    if (request.httpVersionMajor >= 2) return handle(request, response);
+    const before = last.get(request.socket);
+    last.set(request.socket, response);
+    if (!before || before.writableEnded || before.destroyed) return handle(request, response);
+    return once(before, 'close').then(() => (response.destroyed ? undefined : handle(request, response)));
   };
 }
 

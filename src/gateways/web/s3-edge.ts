@@ -5,6 +5,7 @@ import type { DatasourcePlan } from '#data/plan.ts';
 import { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
 import type { Guard } from '#kernel/guard/guard.ts';
 import type { Log } from '#kernel/log.ts';
+import { tellClient } from '#kernel/process/client-of.ts';
 import type { Registry } from '#kernel/services/registry.ts';
 import type { Micro } from '#kernel/services/service.ts';
 import { errorAnswer, writeAnswer } from '#s3/answer.ts';
@@ -12,6 +13,7 @@ import type { BucketInfo } from '#s3/backend.ts';
 import { installation } from '#s3/bucket-settings.ts';
 import { S3Error } from '#s3/errors.ts';
 import { createS3Handler } from '#s3/handler.ts';
+import { clientAddress, isSecure } from './client-address.ts';
 import { bucketsOnly } from './s3-buckets.ts';
 
 export interface S3EdgeOptions {
@@ -21,8 +23,9 @@ export interface S3EdgeOptions {
   readonly guard: Pick<Guard, 'keySecret' | 'assertAllowed'>;
   readonly log: Log;
   readonly now: () => number;
-  /** Every request to this host is S3; empty: none is known by its host. */
+  /** Every request to this host, or one below it, is S3; lower case; empty: none is known by its host. */
   readonly host: string;
+  readonly trustsProxy: boolean;
 }
 
 export interface S3Edge {
@@ -38,7 +41,7 @@ const indexService = 'cellar.grpc.data.index.';
  * What belongs to no bucket, such as their list, and what names one that does not exist is answered here, after the signature was found
  * good: names are not told to strangers.
  */
-export function createS3Edge({ registry, client, forward, guard, log, now, host }: S3EdgeOptions): S3Edge {
+export function createS3Edge({ registry, client, forward, guard, log, now, host, trustsProxy }: S3EdgeOptions): S3Edge {
   const plans = (): (DatasourcePlan & { readonly startTimeMs: number })[] =>
     registry.all
       .filter(({ service }) => service.startsWith(indexService))
@@ -86,17 +89,26 @@ export function createS3Edge({ registry, client, forward, guard, log, now, host 
     log,
     now,
   });
+  /** The base domain of a request whose host begins with a bucket's name; else empty. */
+  const baseDomainOf = (request: IncomingMessage): string => (host !== '' && hostOf(request).endsWith(`.${host}`) ? host : '');
   return {
     isS3: (request) => {
-      const { authorization, host: asked = String(request.headers[':authority'] ?? '') } = request.headers;
-      if (authorization?.startsWith('AWS')) return true;
+      if (request.headers.authorization?.startsWith('AWS')) return true;
       const url = request.url ?? '';
       const mark = url.indexOf('?');
-      if (mark >= 0 && /[?&]X-Amz-(?:Signature|Algorithm)=/i.test(url.slice(mark))) return true;
-      return host !== '' && asked.replace(/:\d+$/, '').toLowerCase() === host;
+      if (mark >= 0 && /[?&](?:X-Amz-(?:Signature|Algorithm)|AWSAccessKeyId)=/i.test(url.slice(mark))) return true;
+      if (host !== '' && (hostOf(request) === host || baseDomainOf(request) !== '')) return true;
+      // What a browser asks before it sends a signed request is not signed itself.
+      return request.method === 'OPTIONS' && /x-amz-/i.test(String(request.headers['access-control-request-headers']));
     },
     handle: async (request, response) => {
-      const service = objectsOf(bucketOf(request.url ?? '/'));
+      const baseDomain = baseDomainOf(request);
+      tellClient(request, {
+        ...{ address: clientAddress(request, trustsProxy), isSecure: isSecure(request, trustsProxy) },
+        ...(baseDomain === '' ? {} : { baseDomain }),
+      });
+      const bucket = baseDomain === '' ? bucketOf(request.url ?? '/') : hostOf(request).slice(0, -baseDomain.length - 1);
+      const service = objectsOf(bucket);
       if (service === undefined) return await own(request, response);
       try {
         await forward(service, request, response);
@@ -106,6 +118,12 @@ export function createS3Edge({ registry, client, forward, guard, log, now, host 
       }
     },
   };
+}
+
+/** The host that was asked for, without port, in lower case. */
+function hostOf({ headers }: IncomingMessage): string {
+  const asked = headers.host ?? (headers[':authority'] as string | undefined) ?? '';
+  return asked.replace(/:\d+$/, '').toLowerCase();
 }
 
 async function refuse(request: IncomingMessage, response: ServerResponse, error: unknown, log: Log): Promise<void> {

@@ -10,7 +10,6 @@ import { methodOf, readContract } from '#kernel/calls/contract.ts';
 import { Trace } from '#kernel/calls/trace.ts';
 import { Code, Fault, invalidArgument, unauthenticated } from '#kernel/fault.ts';
 import { createGuard, type Guard } from '#kernel/guard/guard.ts';
-import { tellClient } from '#kernel/process/client-of.ts';
 import { sendProblem, sendText } from '#kernel/rest/answer.ts';
 import { createOpenApi } from '#kernel/rest/openapi.ts';
 import { HttpFault } from '#kernel/rest/problem.ts';
@@ -18,11 +17,11 @@ import { createTranscoder } from '#kernel/rest/transcoder.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import { createAdmit } from './admit.ts';
-import { clientAddress, isSecure } from './client-address.ts';
+import { isSecure } from './client-address.ts';
 import { contracts as allContracts } from './contracts.ts';
 import { readCredentials, sessionCookieHeader } from './credentials.ts';
 import { answerJson, answerReady } from './health.ts';
-import { listen } from './listen.ts';
+import { type Listening, listen } from './listen.ts';
 import { answerPage, htmlPage, jsonPage, type Page } from './page.ts';
 import { requestMetrics } from './request-metrics.ts';
 import { createS3Edge } from './s3-edge.ts';
@@ -73,6 +72,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
     log,
     now: () => micro.clock.now(),
     host: settings.s3Host.toLowerCase(),
+    trustsProxy: settings.trustsProxy,
   });
   const pages = await loadPages(pageHeaders, contracts);
   const allowedHosts = new Set(settings.allowedHosts.map((host) => host.toLowerCase()));
@@ -109,11 +109,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     try {
-      if (s3.isS3(request)) {
-        const { trustsProxy } = settings;
-        tellClient(request, { address: clientAddress(request, trustsProxy), isSecure: isSecure(request, trustsProxy) });
-        return await s3.handle(request, response);
-      }
+      if (s3.isS3(request)) return await s3.handle(request, response);
       if (allowedHosts.size > 0) assertHost(request, allowedHosts);
       const url = request.url ?? '/';
       if (!url.startsWith('/api/v1/')) {
@@ -129,22 +125,31 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
     }
   };
 
-  const listening = await listen({
-    host: settings.host,
-    port: settings.port,
-    tlsCert: settings.tlsCert,
-    tlsKey: settings.tlsKey,
-    connectionsMax: settings.connectionsMax,
-    headerTimeoutMs: settings.headerTimeoutSeconds * 1000,
-    handle,
-    log,
-  });
-  log.info('listening', { url: listening.url });
-  return {
-    bindings: [],
-    url: listening.url,
-    stop: (signal) => listening.close(AbortSignal.any([signal, AbortSignal.timeout(drainMs)])),
+  const listenOn = (port: number, handleThere: typeof handle): Promise<Listening> =>
+    listen({
+      ...{ host: settings.host, port, tlsCert: settings.tlsCert, tlsKey: settings.tlsKey },
+      connectionsMax: settings.connectionsMax,
+      headerTimeoutMs: settings.headerTimeoutSeconds * 1000,
+      handle: handleThere,
+      log,
+    });
+  const doors = [await listenOn(settings.port, handle)];
+  const close = async (signal: AbortSignal): Promise<void> => {
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(drainMs)]);
+    await Promise.all(doors.map((door) => door.close(soon)));
   };
+  const [{ url }] = doors as [Listening];
+  log.info('listening', { url });
+  if (settings.s3Port !== 0) {
+    try {
+      doors.push(await listenOn(settings.s3Port, s3.handle));
+    } catch (error) {
+      await close(AbortSignal.abort());
+      throw error;
+    }
+    log.info('listening for S3', { url: doors.at(-1)?.url });
+  }
+  return { bindings: [], url, stop: close };
 }
 
 async function loadPages(headers: Record<string, string>, contracts: readonly DescService[]): Promise<Map<string, Page>> {

@@ -24,7 +24,15 @@ export const settings = {
   }),
   s3Host: text({
     default: '',
-    meaning: 'Host name under which every request is S3, such as `s3.example.org`. Elsewhere S3 is known by its signature.',
+    meaning:
+      'Host name under which every request is S3, such as `s3.example.org`; buckets answer at `BUCKET.s3.example.org` too. Elsewhere S3 is known by its signature.',
+    needsRestart,
+  }),
+  s3Port: integer({
+    default: 0,
+    min: 0,
+    max: 65_535,
+    meaning: 'Another port, where every request is S3, such as one without a signature to a public bucket; 0: none.',
     needsRestart,
   }),
   trustsProxy: boolean({

@@ -4,6 +4,8 @@ import type { IncomingMessage } from 'node:http';
 export interface Client {
   readonly address: string;
   readonly isSecure: boolean;
+  /** Of a request whose host begins with a name that is part of what it asks for, such as a bucket's: what follows that name. */
+  readonly baseDomain?: string;
 }
 
 const told = new WeakMap<IncomingMessage, Client>();
@@ -24,9 +26,13 @@ export function clientOf(request: IncomingMessage): Client {
 const plainAddress = (address: string): string => (address.startsWith('::ffff:') ? address.slice(7) : address);
 
 /** As one header between processes. */
-export const formatClient = ({ address, isSecure }: Client): string => `${address} ${isSecure ? 'secure' : 'plain'}`;
+export const formatClient = ({ address, isSecure, baseDomain = '' }: Client): string =>
+  // A proxy may have put anything where the address is expected.
+  `${address.replace(/[^0-9A-Za-z:.%-]/g, '')} ${isSecure ? 'secure' : 'plain'} ${baseDomain}`;
 
 export function parseClient(text: string): Client | undefined {
-  const match = /^(\S*) (secure|plain)$/.exec(text);
-  return match ? { address: match[1] ?? '', isSecure: match[2] === 'secure' } : undefined;
+  const match = /^(\S*) (secure|plain) ?(\S*)$/.exec(text);
+  if (!match) return undefined;
+  const [, address = '', way, baseDomain = ''] = match;
+  return { address, isSecure: way === 'secure', ...(baseDomain === '' ? {} : { baseDomain }) };
 }
