@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isWithin, nameOf, parentOf } from './tree-path.ts';
+import { inFolder, isWithin, nameOf, parentOf } from './tree-path.ts';
 
 for (const [path, parent, name] of [
   ['', '', ''],
@@ -24,3 +24,7 @@ for (const [path, folder, expected] of [
   test(`${JSON.stringify(path)} is ${expected ? '' : 'not '}within ${JSON.stringify(folder)}`, () => {
     assert.equal(isWithin(path, folder), expected);
   });
+
+test('a name in a folder', () => {
+  assert.deepEqual([inFolder('', 'a'), inFolder('a/b', 'c')], ['a', 'a/b/c']);
+});

@@ -6,6 +6,7 @@ import type { Micro, Running } from '#kernel/services/service.ts';
 import { serveStreams } from '#kernel/streams/remote.ts';
 import { keepTrimmed } from '#kernel/streams/trim.ts';
 import { createApplyChanges } from './logic/apply-changes.ts';
+import { createChangeFeed } from './logic/change-feed.ts';
 import { createSourcePosition } from './logic/source-position.ts';
 import { createIndexController } from './rpc/index-controller.ts';
 import { eventMessage, type Naming } from './rpc/messages.ts';
@@ -36,7 +37,8 @@ export async function createServer(micro: Micro): Promise<Running> {
     }),
   });
   const controller = createIndexController({
-    ...{ store, naming, sourcePosition, apply, head: (call) => stream.head(call) },
+    ...{ store, naming, sourcePosition, apply, feed: createChangeFeed(stream), stopping: signal },
+    head: (call) => stream.head(call),
     walkFolders: (top) => walkFolders(database, top),
   });
   void keepTrimmed(stream, { ageMsMax: 7 * dayMs, countMax: 1_000_000 }, log, signal);

@@ -1,6 +1,6 @@
 import type { Database } from '#kernel/database/database.ts';
 import type { NewEvent, Stream } from '#kernel/streams/streams.ts';
-import type { TreeChange, TreeEvent, TreeStore } from '../store/store.ts';
+import type { ApplyOptions, TreeChange, TreeEvent, TreeStore } from '../store/store.ts';
 import type { SourcePosition } from './source-position.ts';
 
 export interface ApplyParts {
@@ -17,11 +17,7 @@ export interface Applied {
   readonly position: number;
 }
 
-export type ApplyChanges = (
-  changes: readonly TreeChange[],
-  sourcePosition: number | undefined,
-  signal: AbortSignal,
-) => Promise<Applied>;
+export type ApplyChanges = (changes: readonly TreeChange[], options: ApplyOptions, signal: AbortSignal) => Promise<Applied>;
 
 /** What a stream takes at once. */
 const eventsMax = 10_000;
@@ -29,10 +25,11 @@ const timeoutMs = 120_000;
 
 /** Changes, their events and the position they cover commit together; then those who wait for the position are woken. */
 export function createApplyChanges({ database, store, stream, sourcePosition, encode }: ApplyParts): ApplyChanges {
-  return async (changes, covered, signal) => {
+  return async (changes, options, signal) => {
+    const { sourcePosition: covered } = options;
     const applied = await database.transaction(
       async (tx): Promise<Applied> => {
-        const events = await store.apply(tx, changes, covered);
+        const events = await store.apply(tx, changes, options);
         let position = 0;
         for (let at = 0; at < events.length; at += eventsMax) {
           const piece = events.slice(at, at + eventsMax);

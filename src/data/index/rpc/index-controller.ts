@@ -1,14 +1,17 @@
 import { type Index, type ListNodesRequest, ListNodesRequest_Order } from '#gen/cellar/data/v1/index_pb.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
-import { Code, Fault, failedPrecondition, notFound } from '#kernel/fault.ts';
-import { cutPage, decodePlace } from '#kernel/paging.ts';
+import { Code, Fault, failedPrecondition, notFound, unavailable } from '#kernel/fault.ts';
+import { cutPage, decodePlace, encodePageToken } from '#kernel/paging.ts';
+import { inFolder } from '#lib/tree-path.ts';
 import type { ApplyChanges } from '../logic/apply-changes.ts';
+import type { ChangeFeed } from '../logic/change-feed.ts';
 import { isListPlace, type Listing, listingName } from '../logic/listing.ts';
+import { nodeTest } from '../logic/node-filter.ts';
 import type { SourcePosition } from '../logic/source-position.ts';
 import type { FolderRun } from '../store/folder-runs.ts';
 import { placeOf } from '../store/sql.ts';
 import type { ListOrder, StoredNode, TreeStore } from '../store/store.ts';
-import { entryMessage, type Naming, nodeMessage, readChange, readPath, runMessage } from './messages.ts';
+import { entryMessage, type Naming, nodeMessage, readChange, readFilter, readPath, runMessage } from './messages.ts';
 
 export interface IndexParts {
   readonly store: TreeStore;
@@ -18,12 +21,15 @@ export interface IndexParts {
   readonly walkFolders: (top: StoredNode) => AsyncIterable<readonly FolderRun[]>;
   /** Head of the event stream. */
   readonly head: (signal: AbortSignal) => Promise<number>;
+  readonly feed: ChangeFeed;
+  /** Ends what would last for ever. */
+  readonly stopping: AbortSignal;
 }
 
 const pageSizeDefault = 1000;
 
 export function createIndexController(parts: IndexParts): Implementation<typeof Index> {
-  const { store, naming, sourcePosition, apply, head } = parts;
+  const { store, naming, sourcePosition, apply, head, feed, stopping } = parts;
 
   async function find(path: string): Promise<StoredNode> {
     const node = await store.find(readPath(path));
@@ -42,13 +48,17 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
     return node;
   }
 
+  const fullPath = (path: string): string => inFolder(naming.datasource, readPath(path)).replace(/\/$/, '');
+
   return {
-    async applyChanges({ changes, sourcePosition: position }, call) {
+    async applyChanges({ changes, sourcePosition: position, quiet }, call) {
       const covered = position === undefined ? undefined : Number(position);
-      const { events, position: at } = await apply(changes.map(readChange), covered, call.signal);
-      const count = (...of: string[]): bigint => BigInt(events.filter(({ kind }) => of.includes(kind)).length);
+      const options = { sourcePosition: covered, isQuiet: quiet };
+      const { events, position: at } = await apply(changes.map(readChange), options, call.signal);
+      const count = (...of: string[]): bigint =>
+        BigInt(events.reduce((sum, { kind, came = 1 }) => sum + (of.includes(kind) ? came : 0), 0));
       return {
-        created: count('created'),
+        created: count('created', 'copied', 'filled'),
         updated: count('updated', 'moved'),
         deleted: count('deleted'),
         position: BigInt(at),
@@ -69,9 +79,21 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
       const [page, nextPageToken] = cutPage(list, nodes, limit, (node) => placeOf(node, listing.order));
       return { nodes: page.map((node) => nodeMessage(node, naming)), nextPageToken };
     },
-    async *walkNodes({ path }) {
-      for await (const nodes of store.walk(await findFolder(path)))
-        yield { nodes: nodes.map((node) => ({ path: node.path, entry: entryMessage(node) })) };
+    async *walkNodes({ path, filter, limit, resumeToken }) {
+      const bounds = filter ? readFilter(filter) : {};
+      const passes = nodeTest(bounds);
+      const list = `nodes below ${JSON.stringify(path)}`;
+      const after = decodePlace(list, resumeToken, (place) => typeof place === 'string') ?? '';
+      let left = limit === 0n ? Number.POSITIVE_INFINITY : Number(limit);
+      for await (const { nodes, place } of store.walk(await findFolder(path), { after, onlyFolders: bounds.kind === 'folder' })) {
+        const all = passes ? nodes.filter(passes) : nodes;
+        const some = all.length > left ? all.slice(0, left) : all;
+        left -= some.length;
+        const last = some.at(-1);
+        const token = encodePageToken(list, left > 0 || !last ? place : placeIn(last));
+        yield { nodes: some.map((node) => ({ path: node.path, entry: entryMessage(node) })), resumeToken: token };
+        if (left <= 0) return;
+      }
     },
     async *walkFolders({ path }) {
       for await (const runs of parts.walkFolders(await findFolder(path))) yield { runs: runs.map(runMessage) };
@@ -94,8 +116,17 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
         sizeBytes: BigInt(sizeBytes),
       };
     },
-    listChanges: () => notYet(),
-    watchChanges: () => notYet(),
+    async listChanges({ after, pageSize, coalesce, path }, call) {
+      const request = { after: Number(after), limit: pageSize || pageSizeDefault, coalesce, path: fullPath(path) };
+      const { changes, position, hasMore } = await feed.list(request, call.signal);
+      return { changes: [...changes], position: BigInt(position), hasMore };
+    },
+    async *watchChanges({ after, coalesce, path }, call) {
+      const request = { after: Number(after), coalesce, path: fullPath(path) };
+      for await (const { changes, position } of feed.watch(request, AbortSignal.any([call.signal, stopping])))
+        yield { changes: [...changes], position: BigInt(position) };
+      if (stopping.aborted) throw unavailable('The index is stopping', { reason: 'stopping' });
+    },
     checkIndex: () => notYet(),
     takeSnapshot: () => notYet(),
     listSnapshots: () => notYet(),
@@ -106,6 +137,10 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
 
 function notYet(): never {
   throw new Fault(Code.Unimplemented, 'This part of the index is being built');
+}
+
+function placeIn({ path, isFolder }: StoredNode): string {
+  return isFolder ? `${path}/` : path;
 }
 
 const orders: Readonly<Record<number, ListOrder>> = {

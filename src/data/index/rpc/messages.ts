@@ -4,6 +4,7 @@ import {
   Change_Kind,
   type Entry,
   type EntrySchema,
+  type NodeFilter as FilterMessage,
   NodeEvent_Kind,
   type NodeEventSchema,
   type WalkFoldersResponse_RunSchema,
@@ -13,6 +14,7 @@ import { invalidArgument } from '#kernel/fault.ts';
 import { contentTypeOf } from '#lib/content-type.ts';
 import { fileEtag } from '#lib/file-etag.ts';
 import { nameOf } from '#lib/tree-path.ts';
+import type { NodeFilter } from '../logic/node-filter.ts';
 import type { FolderRun } from '../store/folder-runs.ts';
 import type { Integer, StoredEntry, StoredNode, TreeChange, TreeEvent } from '../store/store.ts';
 
@@ -48,9 +50,30 @@ export function readChange({ kind, path, newPath, entry }: Change): TreeChange {
     case Change_Kind.MOVE:
       if (path === '' || newPath === '') throw invalidArgument('Cannot move from or to the root of an index');
       return { kind: 'move', path: readPath(path), newPath: readPath(newPath) };
+    case Change_Kind.COPY:
+      if (path === '' || newPath === '') throw invalidArgument('Cannot copy from or to the root of an index');
+      return { kind: 'copy', path: readPath(path), newPath: readPath(newPath) };
     default:
       throw invalidArgument(`Cannot apply a change of ${JSON.stringify(path)}: it does not say of which kind it is`);
   }
+}
+
+export function readFilter(filter: FilterMessage): NodeFilter {
+  const { kind, namePattern, ignoreCase, sizeBytesMin, sizeBytesMax, modifiedFrom, modifiedBefore } = filter;
+  const number = (value: bigint | undefined): number | undefined => (value === undefined ? undefined : Number(value));
+  return {
+    kind: kind === Node_Kind.FILE ? 'file' : kind === Node_Kind.FOLDER ? 'folder' : undefined,
+    pattern: namePattern,
+    ignoreCase,
+    sizeMin: number(sizeBytesMin),
+    sizeMax: number(sizeBytesMax),
+    fromUs: modifiedFrom && Math.ceil(timestampUs(modifiedFrom)),
+    beforeUs: modifiedBefore && Math.ceil(timestampUs(modifiedBefore)),
+  };
+}
+
+function timestampUs({ seconds, nanos }: { readonly seconds: bigint; readonly nanos: number }): number {
+  return Number(seconds) * 1e6 + nanos / 1000;
 }
 
 function readEntry({ isFolder, sizeBytes, modifyTimeNs, inode, etag }: Entry): StoredEntry {
@@ -106,6 +129,9 @@ const kinds = {
   updated: NodeEvent_Kind.UPDATED,
   deleted: NodeEvent_Kind.DELETED,
   moved: NodeEvent_Kind.MOVED,
+  copied: NodeEvent_Kind.COPIED,
+  filled: NodeEvent_Kind.FILLED,
+  reset: NodeEvent_Kind.RESET,
 } as const;
 
 export function eventMessage(event: TreeEvent, naming: Naming): MessageInitShape<typeof NodeEventSchema> {

@@ -1,5 +1,5 @@
 import type { Transaction } from '#kernel/database/database.ts';
-import { labelsBetween } from '#lib/sparse-labels.ts';
+import { type LabelRun, labelsBetween } from '#lib/sparse-labels.ts';
 import { parentOf } from '#lib/tree-path.ts';
 import type { FolderRows } from './folder-rows.ts';
 import { freeLabels, type LabelledFolder, labelAfter, makeRoom, relabel } from './labels.ts';
@@ -17,17 +17,23 @@ export class FolderLabels {
 
   /** A label for a new folder of that name. */
   async take(parent: FolderRow, name: string): Promise<number> {
-    const low = await this.#placeFor(parent, name);
-    const run = await freeLabels(this.#tx, low, 1);
-    if (run) return run.first;
-    await this.#makeRoom(low, 1);
-    const place = await this.#placeFor(await this.#folders.byId(parent.id), name);
-    return assertRoom(await freeLabels(this.#tx, place, 1)).first;
+    return (await this.takeMany(parent, name, 1)).first;
+  }
+
+  /** Labels for a new folder of that name and those below it, `count` together. */
+  async takeMany(parent: FolderRow, name: string, count: number): Promise<LabelRun> {
+    const low = await this.#folders.endBefore(parent, name, 0);
+    const run = await freeLabels(this.#tx, low, count);
+    if (run) return run;
+    await this.#makeRoom(low, count);
+    const place = await this.#folders.endBefore(await this.#folders.byId(parent.id), name, 0);
+    return assertRoom(await freeLabels(this.#tx, place, count));
   }
 
   /** Gives a folder and all below it labels by which it is the one of that name in `target`. */
   async moveTo(folder: FolderRow, target: FolderRow, name: string): Promise<void> {
-    const low = await this.#placeFor(target, name, folder.id);
+    await this.#folders.settle();
+    const low = await this.#folders.endBefore(target, name, folder.id);
     const high = await labelAfter(this.#tx, low);
     if (high === folder.pos) return;
     const width = folder.last - folder.pos;
@@ -42,7 +48,7 @@ export class FolderLabels {
     if (!labels) {
       await this.#makeRoom(low, rows.length);
       rows = await this.#withAllBelow(await this.#folders.byId(folder.id));
-      const place = await this.#placeFor(await this.#folders.byId(target.id), name, folder.id);
+      const place = await this.#folders.endBefore(await this.#folders.byId(target.id), name, folder.id);
       labels = assertRoom(await freeLabels(this.#tx, place, rows.length));
     }
     const { first, step } = labels;
@@ -59,25 +65,14 @@ export class FolderLabels {
     for (let at = path; ; at = parentOf(at)) {
       const row = await this.#folders.find(at);
       if (!row || row.last >= label) return;
-      await this.#tx.run('update folders set last = $2 where id = $1', row.id, label);
-      this.#folders.remember(at, { ...row, last: label });
+      this.#folders.setEnd(at, row, label);
       if (at === '') return;
     }
   }
 
-  /** The label after which a folder of that name belongs in its parent: that of its last neighbour before, or the parent's own. */
-  async #placeFor(parent: LabelledFolder, name: string, except = 0): Promise<number> {
-    const before = await this.#tx.get<{ last: number }>(
-      'select last from folders where parent = $1 and name < $2 and id <> $3 order by name desc limit 1',
-      parent.id,
-      name,
-      except,
-    );
-    return before?.last ?? parent.pos;
-  }
-
   /** All rows read before are void after this. */
   async #makeRoom(label: number, count: number): Promise<void> {
+    await this.#folders.settle();
     await makeRoom(this.#tx, label, count);
     this.#folders.forgetAll();
   }

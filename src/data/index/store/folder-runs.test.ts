@@ -23,7 +23,7 @@ async function filled(factory: DatabaseFactory, t: TestContext, changes: readonl
   await migrate(database, migrations);
   const store = createTreeStore(database);
   await store.prepare('tag');
-  await store.apply(database, changes, undefined);
+  await store.apply(database, changes);
   return { database, store };
 }
 

@@ -4,10 +4,11 @@ import type { ListRequest } from './store.ts';
 
 type Statement = readonly [sql: string, params: SqlValue[]];
 
-/** One page of a folder's files. Each order is one range of one index. */
-export function listFiles(folder: number, { order, isDescending, after, limit }: ListRequest): Statement {
+/** One page of a folder's files: one range of one index, except that those of a small folder by size or time are all read and sorted. */
+export function listFiles(folder: number, isRanked: boolean, { order, isDescending, after, limit }: ListRequest): Statement {
   const value = { name: undefined, size: 'size', time: 'mtime_us' }[order];
-  return page(`select ${fileColumns} from files where folder = $1`, value, isDescending, [folder], after, limit);
+  const ranked = value && isRanked ? ' and is_ranked = 1' : '';
+  return page(`select ${fileColumns} from files where folder = $1${ranked}`, value, isDescending, [folder], after, limit);
 }
 
 /** One page of a folder's folders with the sums of all below them, which are sums over a range of labels. */

@@ -18,6 +18,11 @@ export class OwnSums {
     this.#owed.set(folder, owed);
   }
 
+  /** Files that a folder has more than its row says. */
+  owedFiles(folder: number): number {
+    return this.#owed.get(folder)?.files ?? 0;
+  }
+
   /** Of all files below a folder. */
   async below({ pos, last }: FolderRow): Promise<FolderSums> {
     await this.settle();
@@ -26,8 +31,17 @@ export class OwnSums {
   }
 
   async settle(): Promise<void> {
-    const sql = 'update folders set own_files = own_files + $2, own_bytes = own_bytes + $3 where id = $1';
-    for (const [id, { files, bytes }] of this.#owed) if (files !== 0 || bytes !== 0) await this.#tx.run(sql, id, files, bytes);
+    const owed = [...this.#owed].filter(([, { files, bytes }]) => files !== 0 || bytes !== 0);
     this.#owed.clear();
+    if (this.#tx.sqlite) {
+      const sql = 'update folders set own_files = own_files + $2, own_bytes = own_bytes + $3 where id = $1';
+      for (const [id, { files, bytes }] of owed) this.#tx.sqlite.run(sql, id, files, bytes);
+    } else if (owed.length > 0) {
+      await this.#tx.run(
+        `update folders set own_files = own_files + r.files, own_bytes = own_bytes + r.bytes
+         from json_to_recordset($1::json) as r(id bigint, files bigint, bytes bigint) where folders.id = r.id`,
+        JSON.stringify(owed.map(([id, sums]) => ({ id, ...sums }))),
+      );
+    }
   }
 }

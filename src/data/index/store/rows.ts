@@ -8,6 +8,10 @@ export interface FolderRow extends LabelledFolder {
   readonly name: string;
   readonly mtimeUs: number;
   readonly inode: Integer;
+  /** Files directly in it, when the row was read. */
+  readonly ownFiles: number;
+  /** 1 for a large folder, whose files are in the indexes by size and time; else 0. */
+  readonly isRanked: number;
 }
 
 export interface FileRow {
@@ -25,7 +29,8 @@ export interface FolderSums {
   readonly bytes: number;
 }
 
-export const folderColumns = 'id, parent, name, pos, last, mtime_us as "mtimeUs", inode';
+export const folderColumns =
+  'id, parent, name, pos, last, mtime_us as "mtimeUs", inode, own_files as "ownFiles", is_ranked as "isRanked"';
 export const fileColumns = 'id, name, size, mtime_us as "mtimeUs", inode, etag';
 /** Of a folder and all below; parameters: its first and last label. */
 export const sumsBelow = 'select sum(own_files) as files, sum(own_bytes) as bytes from folders where pos between $1 and $2';

@@ -25,14 +25,40 @@ export interface StoredNode extends StoredEntry {
 export type TreeChange =
   | { readonly kind: 'put'; readonly path: string; readonly entry: StoredEntry }
   | { readonly kind: 'delete'; readonly path: string }
-  | { readonly kind: 'move'; readonly path: string; readonly newPath: string };
+  | { readonly kind: 'move'; readonly path: string; readonly newPath: string }
+  | { readonly kind: 'copy'; readonly path: string; readonly newPath: string };
 
-/** A change that was made, as the tree was right after it; of a deletion as it was before. */
+/**
+ * A change that was made, as the tree was right after it; of a deletion as it was before. `filled`: files came into this folder and are not
+ * told one by one. `reset`: what was known of the tree is void.
+ */
 export interface TreeEvent {
-  readonly kind: 'created' | 'updated' | 'deleted' | 'moved';
+  readonly kind: 'created' | 'updated' | 'deleted' | 'moved' | 'copied' | 'filled' | 'reset';
   readonly node: StoredNode;
   /** Of a move. */
   readonly oldPath?: string;
+  /** How many files came; of `filled`. */
+  readonly came?: number;
+}
+
+export interface ApplyOptions {
+  /** Position of storage's change stream that the changes cover; absent: unchanged. */
+  readonly sourcePosition?: number | undefined;
+  /** New files are told by `filled` events of their folders only. */
+  readonly isQuiet?: boolean;
+}
+
+export interface WalkOptions {
+  /** Goes on after this place, see `WalkedPiece`; absent: from the start. */
+  readonly after?: string;
+  /** Only folders: several times as fast. */
+  readonly onlyFolders?: boolean;
+}
+
+export interface WalkedPiece {
+  readonly nodes: readonly StoredNode[];
+  /** The place of the last of them: its path, with a slash behind a folder's. */
+  readonly place: string;
 }
 
 export interface TreeState {
@@ -77,12 +103,15 @@ export interface TreeStore {
   find(path: string): Promise<StoredNode | undefined>;
   /** What lies directly in a folder: folders first by name, mixed by size or time. */
   list(folder: StoredNode, request: ListRequest): Promise<readonly StoredNode[]>;
-  /** Everything below a folder in tree order, in pieces of bounded size; changes made meanwhile may be seen or not. */
-  walk(folder: StoredNode): AsyncIterable<readonly StoredNode[]>;
+  /**
+   * Everything below a folder in tree order, in pieces of bounded size; changes made meanwhile may be seen or not. Sums of folders are not
+   * asked for: they are 0.
+   */
+  walk(folder: StoredNode, options?: WalkOptions): AsyncIterable<WalkedPiece>;
   /**
    * Makes changes in order, all or none, in the caller's transaction when it is one. Result: what really changed, one event each;
    * a deleted or moved folder has one event for all that is in it. A put that says what is known already changes nothing; one that only
    * brings a folder's time or a file's etag is kept without an event.
    */
-  apply(session: Session, changes: readonly TreeChange[], sourcePosition: number | undefined): Promise<readonly TreeEvent[]>;
+  apply(session: Session, changes: readonly TreeChange[], options?: ApplyOptions): Promise<readonly TreeEvent[]>;
 }

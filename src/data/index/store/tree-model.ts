@@ -19,7 +19,7 @@ export class ModelTree {
         this.#sizes.set(path, entry.sizeBytes);
       }
     }
-    return change.kind !== 'move' || this.#move(change.path, change.newPath);
+    return (change.kind !== 'move' && change.kind !== 'copy') || this.#moveOrCopy(change);
   }
 
   keys(): string[] {
@@ -33,17 +33,17 @@ export class ModelTree {
     return [below.length, below.reduce((sum, [, size]) => sum + size, 0)];
   }
 
-  #move(path: string, newPath: string): boolean {
+  #moveOrCopy({ kind, path, newPath }: { kind: 'move' | 'copy'; path: string; newPath: string }): boolean {
     const isFolder = this.#sizes.has(`${path}/`);
     if (path === newPath) return isFolder || this.#sizes.has(path);
     if (newPath.startsWith(`${path}/`) || !(isFolder || this.#sizes.has(path))) return false;
     // What stands at the target goes first; a source inside it would go too.
     if (path.startsWith(`${newPath}/`)) return false;
-    const moved = [...this.#sizes].filter(([key]) => key === path || key.startsWith(`${path}/`));
+    const taken = [...this.#sizes].filter(([key]) => key === path || key.startsWith(`${path}/`));
     this.#delete(newPath);
-    for (const [key] of moved) this.#sizes.delete(key);
+    if (kind === 'move') for (const [key] of taken) this.#sizes.delete(key);
     this.#makeParents(newPath);
-    for (const [key, size] of moved) this.#sizes.set(newPath + key.slice(path.length), size);
+    for (const [key, size] of taken) this.#sizes.set(newPath + key.slice(path.length), size);
     return true;
   }
 
