@@ -31,6 +31,8 @@ export interface DataPlatformOptions {
   readonly datasources?: readonly string[];
   readonly parent?: string;
   readonly home?: string;
+  /** Where all services keep their tables; SQLite files in the home when absent. */
+  readonly databaseUrl?: string;
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly isAllowed?: Guarded;
   /** Only these services are started. */
@@ -91,6 +93,7 @@ export async function startDataPlatform(t: TestContext, options: DataPlatformOpt
     {
       log: options.log ?? (level ? createLog({ level: 'debug', write: (line) => void process.stderr.write(line) }) : silentLog),
       ...(options.home ? { home: options.home } : {}),
+      ...(options.databaseUrl ? { databaseUrl: options.databaseUrl } : {}),
       ...(options.settings ? { settings: options.settings } : {}),
     },
   );
