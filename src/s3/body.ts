@@ -11,7 +11,8 @@ export interface BodyOptions {
   readonly headers: ReadonlyMap<string, string>;
   /** What the signature says about the body: a SHA-256, or one of the `UNSIGNED-` and `STREAMING-` words. */
   readonly payloadHash: string;
-  readonly signing: ChunkSigning;
+  /** Needed for signed chunks. */
+  readonly signing: ChunkSigning | undefined;
   readonly sizeBytesMax: number;
   /** Made of the bytes when the sender chose no checksum. */
   readonly checksumAlgorithm?: ChecksumAlgorithm | undefined;
@@ -31,6 +32,8 @@ export interface BodyOptions {
 export function createBody(options: BodyOptions): ObjectBody {
   const { request, headers, payloadHash } = options;
   const isStreaming = payloadHash.startsWith('STREAMING-');
+  const hasSignedChunks = payloadHash.startsWith('STREAMING-AWS4-HMAC-SHA256-PAYLOAD');
+  if (hasSignedChunks && !options.signing) throw new S3Error('InvalidRequest', 'Signed chunks need a signed request');
   const sizeBytes = declaredSize(headers, isStreaming, options.sizeBytesMax);
   const expectedMd5 = readContentMd5(headers);
   const expected = options.ignoresChecksums ? undefined : readChecksumHeader(headers);
@@ -48,7 +51,7 @@ export function createBody(options: BodyOptions): ObjectBody {
     const raw: AsyncIterable<Uint8Array> = request.iterator({ destroyOnReturn: false });
     if (sha256 || payloadHash === unsignedPayload) return raw;
     return decodeAwsChunked(raw, {
-      signing: payloadHash.startsWith('STREAMING-AWS4-HMAC-SHA256-PAYLOAD') ? options.signing : undefined,
+      signing: hasSignedChunks ? options.signing : undefined,
       decodedSizeBytes: sizeBytes,
       trailerNames,
       onTrailer: (received) => {

@@ -1,8 +1,9 @@
 import type { ChecksumAlgorithm } from '#lib/checksum.ts';
 import type { XmlNode } from '#lib/xml.ts';
+import type { Users } from './access/acl.ts';
 import type { S3Answer } from './answer.ts';
-import type { Backend, ObjectBody } from './backend.ts';
-import type { Owner } from './bucket-settings.ts';
+import type { Backend, BucketInfo, ObjectBody } from './backend.ts';
+import type { BucketSettings, Owner, Tags } from './bucket-settings.ts';
 import type { OperationName } from './operation-names.ts';
 
 /** Who asks, in the words of S3; absent in a call: somebody who did not say. */
@@ -17,6 +18,10 @@ export interface S3Call {
   readonly bucket: string;
   readonly key: string;
   readonly user?: S3User | undefined;
+  /** Finds those an ACL speaks of. */
+  readonly users: Users;
+  /** Of the bucket, as they were when the request was let in; of nothing where there is no bucket yet. */
+  readonly settings: BucketSettings;
   readonly query: ReadonlyMap<string, string>;
   /** Lower-case names. */
   readonly headers: ReadonlyMap<string, string>;
@@ -28,8 +33,38 @@ export interface S3Call {
   body(algorithm?: ChecksumAlgorithm): ObjectBody;
   /** The body as a small XML document. `isAboutObject`: checksums in the headers are not those of the document. Errors: `MalformedXML`. */
   xml(rootName: string, isAboutObject?: boolean): Promise<XmlNode>;
-  /** Throws `AccessDenied` when the caller may not do this as well. */
-  authorize(operation: OperationName, bucket: string, key: string | undefined): Promise<void>;
+  /** Throws `AccessDenied` when the caller may not do this as well. Name the version when the request names one. */
+  authorize(operation: OperationName, bucket: string, key: string | undefined, more?: AuthorizeMore): Promise<void>;
+  /** Is this bucket told to the caller when they ask which there are? It is theirs, or the platform's policies open it to them. */
+  sees(bucket: BucketInfo): Promise<boolean>;
+  /** The request as the fields of a form in its body make it, once whoever they name was let in. Errors: as those of a signed request. */
+  form(form: FormRequest): Promise<S3Call>;
+  /** The body as it comes; call it at most once, and none of the others then. */
+  raw(): AsyncIterable<Uint8Array>;
+}
+
+export interface AuthorizeMore {
+  readonly versionId?: string | undefined;
+  /** Tags the request wants to put, where they are not in its header. */
+  readonly tags?: Tags;
+}
+
+/** What a browser's form asks for. */
+export interface FormRequest {
+  readonly key: string;
+  /** Its fields, as the headers they stand for. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: (algorithm?: ChecksumAlgorithm) => ObjectBody;
+  /** Who signed its policy; absent: nobody. */
+  readonly signed?: FormSignature | undefined;
+}
+
+export interface FormSignature {
+  readonly accessKey: string;
+  /** `AWS4-HMAC-SHA256` or, for the old one, `AWS`. */
+  readonly version: string;
+  readonly timeMs: number;
+  readonly isValid: (secret: string) => boolean;
 }
 
 export interface S3Limits {

@@ -4,21 +4,16 @@ import type { Log } from '#kernel/log.ts';
 import { clientOf } from '#kernel/process/client-of.ts';
 import type { ChecksumAlgorithm } from '#lib/checksum.ts';
 import { sandboxPolicy } from '#lib/sandbox-policy.ts';
-import {
-  type Authorization,
-  assertTimely,
-  isSignatureValid,
-  parseAuthorization,
-  SigV4Error,
-  type SigV4Problem,
-  signingKey,
-} from '#lib/sigv4.ts';
-import { parseXml, XmlError } from '#lib/xml.ts';
+import { parseXml, XmlError, type XmlNode } from '#lib/xml.ts';
+import type { Users } from './access/acl.ts';
+import { type Asker, type AskPlatform, createAuthorize } from './access/authorize.ts';
 import { errorAnswer, type S3Answer, writeAnswer } from './answer.ts';
-import type { Backend } from './backend.ts';
-import { assertPayloadHash, createBody } from './body.ts';
-import { defaultLimits, type S3Call, type S3Limits } from './call.ts';
-import { type S3Code, S3Error } from './errors.ts';
+import { createAuthenticate, type Identity } from './authenticate.ts';
+import type { Backend, BucketInfo, ObjectBody } from './backend.ts';
+import { createBody } from './body.ts';
+import type { BucketSettings } from './bucket-settings.ts';
+import { type AuthorizeMore, defaultLimits, type S3Call, type S3Limits, type S3User } from './call.ts';
+import { S3Error } from './errors.ts';
 import type { OperationName } from './operation-names.ts';
 import { operations } from './operations.ts';
 import { readHead, type S3RequestHead } from './request.ts';
@@ -42,17 +37,13 @@ export interface S3HandlerOptions<Caller> {
   readonly backend: Backend;
   /** The secret of an access key and who has it; `undefined` when there is no such key. */
   readonly authenticate: (accessKey: string) => Promise<{ readonly secret: string; readonly caller: Caller } | undefined>;
-  /**
-   * Throws a `permission_denied` fault when the caller may not. `bucket` and `key` are absent where the operation has none. Of a listing
-   * `key` is the folder whose names it tells; `isDeep`: and those of all folders below it.
-   */
-  readonly authorize: (
-    caller: Caller,
-    operation: OperationName,
-    bucket: string | undefined,
-    key: string | undefined,
-    isDeep?: boolean,
-  ) => Promise<void>;
+  /** Who a caller is in the words of S3. */
+  readonly user: (caller: Caller) => S3User;
+  readonly verdict: AskPlatform<Caller>;
+  /** Finds those ACLs speak of; absent: there is nobody. */
+  readonly users?: Users;
+  /** Signatures of the old kind (HMAC-SHA1) are accepted; they cover less than those of today. */
+  readonly allowsSignatureV2?: boolean;
   /** Called once after every request, whatever its outcome; must not throw. */
   readonly observe?: (record: S3Record<Caller>) => void;
   readonly log: Log;
@@ -66,6 +57,8 @@ export interface S3HandlerOptions<Caller> {
   readonly newRequestId?: () => string;
 }
 
+const nobody: Users = { byId: async () => undefined };
+
 /** An object may be a page that somebody opens by a presigned link: it must not act in the name of the origin it came from. */
 const browserHeaders = [
   ['content-security-policy', sandboxPolicy],
@@ -75,7 +68,7 @@ const browserHeaders = [
 /** What is known of a request so far. */
 interface Fields<Caller> {
   operation?: OperationName;
-  caller?: Caller;
+  caller?: Caller | undefined;
   bucket?: string;
   key?: string;
 }
@@ -102,6 +95,9 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     newRequestId = () => randomBytes(8).toString('hex').toUpperCase(),
   } = options;
   const limits = { ...defaultLimits, ...options.limits };
+  const { users = nobody, allowsSignatureV2 = false } = options;
+  const authenticate = createAuthenticate({ keySecret: options.authenticate, region, allowsSignatureV2 });
+  const authorize = createAuthorize(backend, options.verdict);
 
   return async (request, response) => {
     const startMs = performance.now();
@@ -133,87 +129,73 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
 
   async function run(request: IncomingMessage, response: ServerResponse, fields: Fields<Caller>): Promise<S3Answer> {
     const head = readHead(request);
-    const { authorization, secret, caller } = await authenticate(head);
-    const baseDomain = clientOf(request).baseDomain ?? options.baseDomain;
-    const target = parseTarget(head.path, head.headers.get('host'), baseDomain);
+    const client = clientOf(request);
+    const nowMs = now();
+    const target = parseTarget(head.path, head.headers.get('host'), client.baseDomain ?? options.baseDomain);
+    const identity = await authenticate.request(head, resourceOf(head, target), nowMs);
+    fields.caller = identity.caller;
     assertTarget(target);
     const operation = routeOperation(head.method, target, head.queryByName, head.headers.has('x-amz-copy-source'));
-    Object.assign(fields, { operation, caller, ...target });
-    const listed = listings.has(operation) ? listedFolder(head.queryByName) : undefined;
-    await options.authorize(
-      caller,
-      operation,
-      target.bucket || undefined,
-      (listed?.folder ?? target.key) || undefined,
-      listed?.isDeep,
-    );
+    Object.assign(fields, { operation, ...target });
+    const asker = askerOf(identity, head.headers);
+    const settings = await authorize(asker, { operation, ...target, versionId: head.queryByName.get('versionId') });
+    const onStart = (): void => {
+      if (/^100-continue$/i.test(head.headers.get('expect') ?? '')) response.writeContinue();
+    };
     const body = (sizeBytesMax: number, checksumAlgorithm?: ChecksumAlgorithm, ignoresChecksums = false) =>
       createBody({
         checksumAlgorithm,
         ignoresChecksums,
         request,
         headers: head.headers,
-        payloadHash: authorization.payloadHash,
-        signing: {
-          key: signingKey(secret, authorization.scope),
-          scope: authorization.scope,
-          timestamp: authorization.timestamp,
-          seed: authorization.signature,
-        },
+        payloadHash: identity.payloadHash,
+        signing: identity.signing?.(),
         sizeBytesMax,
-        onStart: () => {
-          if (/^100-continue$/i.test(head.headers.get('expect') ?? '')) response.writeContinue();
-        },
+        onStart,
       });
     const call: S3Call = {
-      backend,
-      ...target,
-      query: head.queryByName,
-      headers: head.headers,
-      region,
-      limits,
-      nowMs: now(),
+      ...callOf(asker, settings, target),
       body: (algorithm) => body(limits.bodySizeBytesMax, algorithm),
-      xml: async (rootName, isAboutObject) => {
-        const { bytes, verify } = body(limits.xmlSizeBytesMax, undefined, isAboutObject);
-        const chunks = await Array.fromAsync(bytes);
-        await verify();
-        try {
-          return parseXml(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)), rootName);
-        } catch (error) {
-          if (error instanceof XmlError || error instanceof TypeError)
-            throw new S3Error('MalformedXML', undefined, { cause: error });
-          throw error;
-        }
+      xml: async (rootName, isAboutObject) => readXml(body(limits.xmlSizeBytesMax, undefined, isAboutObject), rootName),
+      raw: () => {
+        onStart();
+        return request.iterator({ destroyOnReturn: false });
       },
-      authorize: (other, bucket, key) => options.authorize(caller, other, bucket, key),
+      form: async ({ key, headers, body: formBody, signed }) => {
+        if (signed && identity.caller !== undefined) throw new S3Error('InvalidRequest', 'The request was signed twice');
+        const known = signed && (await authenticate.key(signed.accessKey));
+        if (known && !signed.isValid(known.secret))
+          throw new S3Error('SignatureDoesNotMatch', undefined, { fields: { AWSAccessKeyId: signed.accessKey } });
+        const signature = signed && ({ type: 'POST', version: signed.version, timeMs: signed.timeMs } as const);
+        const formTarget = { bucket: target.bucket, key };
+        assertTarget(formTarget);
+        Object.assign(fields, { key, caller: known?.caller ?? identity.caller });
+        const formAsker = askerOf(known ? { ...identity, caller: known.caller, signature } : identity, headers);
+        // As a write of an object, which it is; only the operation of the request itself asks for nothing.
+        const formSettings = await authorize(formAsker, { operation: 'PutObject', ...formTarget });
+        return { ...call, ...callOf(formAsker, formSettings, formTarget), body: formBody };
+      },
     };
     return await operations[operation](call);
-  }
 
-  async function authenticate(head: S3RequestHead): Promise<{ authorization: Authorization; secret: string; caller: Caller }> {
-    try {
-      const authorization = parseAuthorization(head);
-      if (!authorization) throw unsignedError(head);
-      assertScope(authorization);
-      const known = await options.authenticate(authorization.accessKey);
-      if (!known) throw new S3Error('InvalidAccessKeyId', undefined, { fields: { AWSAccessKeyId: authorization.accessKey } });
-      assertTimely(authorization, now());
-      if (!isSignatureValid(head, authorization, known.secret)) {
-        throw new S3Error('SignatureDoesNotMatch', undefined, { fields: { AWSAccessKeyId: authorization.accessKey } });
-      }
-      assertPayloadHash(authorization.payloadHash);
-      return { authorization, ...known };
-    } catch (error) {
-      throw error instanceof SigV4Error ? new S3Error(byProblem[error.problem], error.message, { cause: error }) : error;
+    function askerOf(from: Identity<Caller>, headers: ReadonlyMap<string, string>): Asker<Caller> {
+      const { caller, signature } = from;
+      const user = caller === undefined ? undefined : options.user(caller);
+      return { caller, user, headers, query: head.queryByName, client, signature, nowMs };
     }
-  }
 
-  function assertScope({ kind, scope }: Authorization): void {
-    const code = kind === 'header' ? 'AuthorizationHeaderMalformed' : 'AuthorizationQueryParametersError';
-    if (scope.service !== 's3') throw new S3Error(code, `The service "${scope.service}" is wrong; expecting "s3"`);
-    if (scope.region !== region) {
-      throw new S3Error(code, `The region "${scope.region}" is wrong; expecting "${region}"`, { fields: { Region: region } });
+    /** What an operation knows and may ask, but for the body. */
+    function callOf(from: Asker<Caller>, bucketSettings: BucketSettings, about: Target) {
+      const { user, headers } = from;
+      return {
+        ...{ backend, ...about, user, users, settings: bucketSettings, query: head.queryByName, headers, region, limits, nowMs },
+        authorize: async (other: OperationName, bucket: string, key: string | undefined, more?: AuthorizeMore) => {
+          await authorize(from, { operation: other, bucket, key: key ?? '', ...more });
+        },
+        sees: async ({ name, owner }: BucketInfo) =>
+          user !== undefined &&
+          (owner.id === user.id || (await options.verdict(from.caller, 'HeadBucket', name, undefined)).kind === 'allowed'),
+      };
     }
   }
 
@@ -227,32 +209,17 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
   }
 }
 
-const listings: ReadonlySet<OperationName> = new Set(['ListObjects', 'ListObjectsV2', 'ListMultipartUploads']);
+/** The path as signatures of the old kind have it: with the bucket, also when that is in the host's name. */
+const resourceOf = ({ path }: S3RequestHead, { bucket, key }: Target): string =>
+  bucket !== '' && path === `/${key}` ? `/${bucket}${path}` : path;
 
-/** The folder all keys of a listing lie in, and whether the keys of its subfolders are told as well. */
-function listedFolder(query: ReadonlyMap<string, string>): { readonly folder: string; readonly isDeep: boolean } {
-  const prefix = query.get('prefix') ?? '';
-  return { folder: prefix.slice(0, Math.max(0, prefix.lastIndexOf('/'))), isDeep: query.get('delimiter') !== '/' };
-}
-
-function unsignedError(head: S3RequestHead): S3Error {
-  const isOldSignature = head.headers.get('authorization')?.startsWith('AWS ') || head.queryByName.has('AWSAccessKeyId');
-  if (head.headers.has('authorization') || isOldSignature) {
-    return new S3Error(
-      'InvalidRequest',
-      'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
-    );
+async function readXml({ bytes, verify }: ObjectBody, rootName: string): Promise<XmlNode> {
+  const chunks = await Array.fromAsync(bytes);
+  await verify();
+  try {
+    return parseXml(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)), rootName);
+  } catch (error) {
+    if (error instanceof XmlError || error instanceof TypeError) throw new S3Error('MalformedXML', undefined, { cause: error });
+    throw error;
   }
-  return new S3Error('AccessDenied', 'Anonymous access is denied: sign the request');
 }
-
-const byProblem: Readonly<Record<SigV4Problem, S3Code>> = {
-  malformed_header: 'AuthorizationHeaderMalformed',
-  malformed_query: 'AuthorizationQueryParametersError',
-  missing_date: 'AccessDenied',
-  missing_payload_hash: 'InvalidRequest',
-  unsigned_header: 'AccessDenied',
-  skewed: 'RequestTimeTooSkewed',
-  not_yet_valid: 'AccessDenied',
-  expired: 'AccessDenied',
-};

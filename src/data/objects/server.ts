@@ -1,4 +1,5 @@
 import { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
+import { anybody } from '#kernel/calls/caller.ts';
 import { implement } from '#kernel/calls/dispatcher.ts';
 import { Code, Fault } from '#kernel/fault.ts';
 import { createGuard, type Guard } from '#kernel/guard/guard.ts';
@@ -6,6 +7,7 @@ import type { Micro, Running } from '#kernel/services/service.ts';
 import { serveStreams } from '#kernel/streams/remote.ts';
 import { keepTrimmed } from '#kernel/streams/trim.ts';
 import { createS3Handler } from '#s3/handler.ts';
+import { userOfCaller } from '#s3/user-of-caller.ts';
 import type { DatasourcePlan, ObjectsPlan } from '../plan.ts';
 import { createFolderBackend } from './logic/folder-backend.ts';
 import { s3Access } from './logic/s3-access.ts';
@@ -17,7 +19,7 @@ import { createSqlObjectStore } from './store/sql.ts';
 const dayMs = 86_400_000;
 
 export interface ObjectsServerParts {
-  readonly guard?: Pick<Guard, 'keySecret' | 'assertAllowed'>;
+  readonly guard?: Pick<Guard, 'keySecret' | 'assertAllowed' | 'verdict' | 'knownVerdict'>;
 }
 
 export async function createServer(micro: Micro, parts: ObjectsServerParts = {}): Promise<Running> {
@@ -44,9 +46,10 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
   const http = createS3Handler({
     backend,
     authenticate: (accessKey) => guard.keySecret(accessKey),
-    authorize: async (caller, operation, bucket, key, isDeep) => {
+    user: userOfCaller,
+    verdict: (caller = anybody, operation, bucket, key, isDeep) => {
       const { action, resource, extent } = s3Access(operation, bucket, key, isDeep, plan.bucketsOf);
-      await guard.assertAllowed(caller, action, resource, undefined, extent);
+      return guard.knownVerdict(caller, action, resource, extent) ?? guard.verdict(caller, action, resource, extent);
     },
     observe: recordS3(micro),
     log,

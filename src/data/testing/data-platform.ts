@@ -10,6 +10,7 @@ import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
 import { Streams } from '#gen/cellar/kernel/v1/streams_pb.ts';
 import { type Caller, serviceCaller } from '#kernel/calls/caller.ts';
 import { Code, Fault } from '#kernel/fault.ts';
+import type { Verdict } from '#kernel/guard/guard.ts';
 import { createLog, type Log, silentLog } from '#kernel/log.ts';
 import type { ServiceDefinition, ServiceInstance } from '#kernel/services/service.ts';
 import { startTestPlatform, type TestPlatform } from '#kernel/testing/platform.ts';
@@ -73,6 +74,8 @@ export async function startDataPlatform(t: TestContext, options: DataPlatformOpt
       if (!isAllowed(caller, action, resource))
         throw new Fault(Code.PermissionDenied, `${caller.name} may not ${action} ${resource}`);
     },
+    verdict: async (): Promise<Verdict> => ({ kind: 'allowed' }),
+    knownVerdict: () => undefined,
   };
   const definitions: Readonly<Record<string, ServiceDefinition>> = {
     [index.name]: index,

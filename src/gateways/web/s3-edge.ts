@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { DatasourcePlan } from '#data/plan.ts';
 import { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
+import { anybody } from '#kernel/calls/caller.ts';
 import type { Guard } from '#kernel/guard/guard.ts';
 import type { Log } from '#kernel/log.ts';
 import { tellClient } from '#kernel/process/client-of.ts';
@@ -13,6 +14,7 @@ import type { BucketInfo } from '#s3/backend.ts';
 import { installation } from '#s3/bucket-settings.ts';
 import { S3Error } from '#s3/errors.ts';
 import { createS3Handler } from '#s3/handler.ts';
+import { userOfCaller } from '#s3/user-of-caller.ts';
 import { clientAddress, isSecure } from './client-address.ts';
 import { bucketsOnly } from './s3-buckets.ts';
 
@@ -20,7 +22,7 @@ export interface S3EdgeOptions {
   readonly registry: Registry;
   readonly client: Micro['client'];
   readonly forward: Micro['forward'];
-  readonly guard: Pick<Guard, 'keySecret' | 'assertAllowed'>;
+  readonly guard: Pick<Guard, 'keySecret' | 'verdict'>;
   readonly log: Log;
   readonly now: () => number;
   /** Every request to this host, or one below it, is S3; lower case; empty: none is known by its host. */
@@ -53,7 +55,7 @@ export function createS3Edge({ registry, client, forward, guard, log, now, host,
     return bucket === '' ? undefined : makingBuckets()?.objectsService;
   };
   /** Of buckets that were made, as the last list has them. */
-  const made = new Map<string, { readonly datasource: string; readonly ownerId: string }>();
+  const made = new Map<string, { readonly datasource: string }>();
   /** Those of datasources, and those that were made. */
   const listBuckets = async (): Promise<BucketInfo[]> => {
     const declared = plans()
@@ -64,7 +66,7 @@ export function createS3Edge({ registry, client, forward, guard, log, now, host,
     const names = new Set(declared.map(({ name }) => name));
     const others = buckets.filter(({ name }) => !names.has(name));
     made.clear();
-    for (const { name, ownerId } of others) made.set(name, { datasource: making?.datasource ?? '', ownerId });
+    for (const { name } of others) made.set(name, { datasource: making?.datasource ?? '' });
     const all = [
       ...declared,
       ...others.map(({ name, createTime, ownerId, ownerName }) => ({
@@ -78,13 +80,13 @@ export function createS3Edge({ registry, client, forward, guard, log, now, host,
   const own = createS3Handler({
     backend: bucketsOnly(listBuckets),
     authenticate: (accessKey) => guard.keySecret(accessKey),
-    authorize: async (caller, operation, bucket) => {
+    user: userOfCaller,
+    verdict: async (caller = anybody, operation, bucket) => {
       // Whoever has a key may ask which buckets there are; each is then asked for by itself.
-      if (operation === 'ListBuckets') return;
+      if (operation === 'ListBuckets') return { kind: 'allowed' };
       const one = bucket === undefined ? undefined : made.get(bucket);
-      if (one && one.ownerId === caller.id) return;
       const resource = one ? `data/${one.datasource}/${bucket}` : `data/${bucket}`;
-      await guard.assertAllowed(caller, operation === 'HeadBucket' ? 'data:read' : 'data:write', resource);
+      return await guard.verdict(caller, operation === 'HeadBucket' ? 'data:read' : 'data:write', resource);
     },
     log,
     now,

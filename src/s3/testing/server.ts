@@ -55,9 +55,9 @@ export async function startTestS3(t: Pick<TestContext, 'after'>, options: TestS3
     backend,
     authenticate: async (accessKey) =>
       accessKey === credentials.accessKey ? { secret: credentials.secretKey, caller: 'alice' } : undefined,
-    authorize: async (_caller, operation, bucket, key) => {
-      if (isDenied(operation, bucket, key)) throw permissionDenied('Access Denied');
-    },
+    user: (name) => ({ id: name, displayName: name }),
+    verdict: (_caller, operation, bucket, key) =>
+      isDenied(operation, bucket, key) ? { kind: 'forbidden', fault: permissionDenied('Access Denied') } : { kind: 'allowed' },
     log: silentLog,
     now,
     limits,

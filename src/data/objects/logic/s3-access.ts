@@ -1,27 +1,18 @@
 import type { Extent } from '#kernel/guard/guard.ts';
 import type { OperationName } from '#s3/operation-names.ts';
 
-const reads: ReadonlySet<OperationName> = new Set([
-  'ListBuckets',
-  'HeadBucket',
-  'GetBucketLocation',
-  'GetBucketVersioning',
-  'ListObjects',
-  'ListObjectsV2',
-  'ListMultipartUploads',
-  'GetObject',
-  'HeadObject',
-  'ListParts',
-]);
-
 /** True for operations that change nothing. */
 export function isS3Read(operation: OperationName): boolean {
-  return reads.has(operation);
+  return /^(Get|Head|List)/.test(operation);
 }
+
+/** Whoever may do these decides what others may, or what happens to everything in a bucket; or sees where it is told. */
+const manages =
+  /^(?:Put|Delete)(?:Bucket|PublicAccessBlock$|ObjectLockConfiguration$)|^PutObjectAcl$|^GetBucket(?:Acl|Policy|NotificationConfiguration)$/;
 
 /**
  * What policies are asked about an S3 operation. A bucket is a datasource, or a folder of the datasource `bucketsOf`; a key is a path in it;
- * of a listing it is the folder listed. Making and deleting buckets is asked of the datasource.
+ * of a listing it is the folder listed. Making a bucket is asked of the datasource.
  */
 export function s3Access(
   operation: OperationName,
@@ -30,11 +21,20 @@ export function s3Access(
   isDeep = false,
   bucketsOf?: string,
 ): { readonly action: string; readonly resource: string; readonly extent: Extent } {
-  const isAboutBuckets = bucketsOf !== undefined && (operation === 'CreateBucket' || operation === 'DeleteBucket');
-  const path = isAboutBuckets ? bucketsOf : [bucketsOf, bucket, key?.replace(/\/$/, '')].filter(Boolean).join('/');
+  const isMaking = bucketsOf !== undefined && operation === 'CreateBucket';
+  const path = isMaking ? bucketsOf : [bucketsOf, bucket, key && plainPath(key)].filter(Boolean).join('/');
   return {
-    action: isS3Read(operation) ? 'data:read' : 'data:write',
+    action: manages.test(operation) ? 'data:manage' : isS3Read(operation) ? 'data:read' : 'data:write',
     resource: path === '' ? 'data' : `data/${path}`,
     extent: isDeep ? 'with_all_below' : 'itself',
   };
 }
+
+/** A key as a path: names that mean other folders in a path, and mean nothing in a key, are written so that they do not. */
+const plainPath = (key: string): string =>
+  /(?:^|\/)\.\.?(?:\/|$)/.test(key)
+    ? key
+        .split('/')
+        .map((name) => (name === '.' || name === '..' ? name.replaceAll('.', '%2E') : name))
+        .join('/')
+    : key.replace(/\/$/, '');
