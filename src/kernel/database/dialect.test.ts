@@ -10,6 +10,8 @@ test('portable types become the engine’s own', () => {
 
 test('placeholders change outside quotes and comments only', () => {
   assert.equal(sqlitePlaceholders('select $1, $12, $1'), 'select ?1, ?12, ?1');
+  assert.equal(sqlitePlaceholders('select $1, $2'), 'select ?, ?');
+  assert.equal(sqlitePlaceholders('select $2, $1'), 'select ?2, ?1');
   assert.equal(
     sqlitePlaceholders(`select '$1', "$2", 'it''s $3' -- $4\n, $5 /* $6 */`),
     `select '$1', "$2", 'it''s $3' -- $4\n, ?5 /* $6 */`,

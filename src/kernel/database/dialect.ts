@@ -20,10 +20,24 @@ export function dialect(sql: string, engine: Engine): string {
   return sql.replace(/\{(\w+)\}/g, (whole, word: string) => types[engine][word] ?? whole);
 }
 
-/** `$1` placeholders as SQLite's `?1`; text in quotes and comments stays. */
+/**
+ * `$1` placeholders as SQLite's; text in quotes and comments stays. Those that come once each and in order, as most do, become `?`, since the
+ * driver looks up every numbered one by its name, which takes longer than the statement itself when there are many.
+ */
 export function sqlitePlaceholders(sql: string): string {
+  let count = 0;
+  let isInOrder = true;
+  const numbered = replacePlaceholders(sql, (number) => {
+    count += 1;
+    isInOrder &&= Number(number) === count;
+    return `?${number}`;
+  });
+  return isInOrder ? replacePlaceholders(sql, () => '?') : numbered;
+}
+
+function replacePlaceholders(sql: string, replace: (number: string) => string): string {
   return sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$(\d+)/g, (whole, number?: string) =>
-    number === undefined ? whole : `?${number}`,
+    number === undefined ? whole : replace(number),
   );
 }
 
