@@ -32,7 +32,9 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
     folders: plan.buckets,
     store: createSqlObjectStore(database),
     record: async (change) => {
-      await database.transaction((tx) => stream.append(tx, [changeEvent(change)]), { group: true });
+      // Made here: a shared transaction does not know who is acting.
+      const event = changeEvent(change);
+      await database.transaction((tx) => stream.append(tx, [event]), { group: true });
     },
     now: () => micro.clock.now(),
   });

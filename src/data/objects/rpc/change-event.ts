@@ -1,7 +1,9 @@
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ObjectChange_Kind, ObjectChangeSchema } from '#gen/cellar/data/v1/objects_pb.ts';
-import type { NewEvent } from '#kernel/streams/streams.ts';
+import type { NewEvent, StreamEvent } from '#kernel/streams/streams.ts';
+import { acting } from '#s3/actor.ts';
 import type { Change } from '../logic/change.ts';
+import type { NotifiedChange } from '../logic/notification-records.ts';
 
 const kinds = {
   put: ObjectChange_Kind.PUT,
@@ -21,5 +23,24 @@ export function changeEvent({ bucket, key, kind, fromKey, sizeBytes, mtimeMs, et
     modifyTimeNs: BigInt(Math.round(mtimeMs)) * 1_000_000n,
     etag,
   });
-  return { key: bucket, type: `object.${kind}`, payload: toBinary(ObjectChangeSchema, message) };
+  const actor = acting.getStore();
+  return {
+    ...{ key: bucket, type: `object.${kind}`, payload: toBinary(ObjectChangeSchema, message) },
+    ...(actor ? { headers: { ...actor } } : {}),
+  };
 }
+
+/** The same back. */
+export function readChangeEvent({ payload, headers, position, timeMs }: StreamEvent): NotifiedChange {
+  const { kind, bucket, key, newKey, sizeBytes, etag } = fromBinary(ObjectChangeSchema, payload);
+  const { operation = '', key: askedKey = '', userId = '', address = '', requestId = '' } = headers;
+  return {
+    ...{ position, timeMs, bucket, key, newKey, etag },
+    kind: wordOf(kind),
+    sizeBytes: Number(sizeBytes),
+    actor: { operation, key: askedKey, userId, address, requestId },
+  };
+}
+
+const wordOf = (kind: ObjectChange_Kind): Change['kind'] =>
+  (Object.keys(kinds) as Change['kind'][]).find((word) => kinds[word] === kind) ?? 'put';
