@@ -1,6 +1,6 @@
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Fault, unavailable } from '#kernel/fault.ts';
+import { type Fault, permissionDenied, unavailable } from '#kernel/fault.ts';
 import { isSystemError, type SystemCode } from '#lib/system-error.ts';
 import { lstat, realpath } from './fs.ts';
 import { privateFolder } from './key-path.ts';
@@ -60,8 +60,18 @@ function folderFault(error: unknown, bucket: string): unknown {
   });
 }
 
-/** A disk that does not answer as the caller may know it; other errors pass as they are. */
+/** A disk that does not answer, or not to us, as the caller may know it; other errors pass as they are. */
 export function diskFault(error: unknown, bucket: string): unknown {
+  if (isSystemError(error, 'EACCES', 'EPERM')) {
+    return permissionDenied(
+      `Cannot read in bucket "${bucket}": the permissions of the file or of a folder above it forbid it to Cellar`,
+      {
+        reason: 'not_readable',
+        hint: 'Let the user that Cellar runs as read it; nothing needs a restart.',
+        cause: error,
+      },
+    );
+  }
   if (!isSystemError(error, ...failing)) return error;
   return unavailable(`The disk of bucket "${bucket}" does not answer as it should`, {
     reason: 'disk_failing',
