@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +39,8 @@ export interface ProductOptions {
   readonly folders?: Readonly<Record<string, string>>;
   /** The home, when it lies elsewhere; whoever made its parent removes it. */
   readonly home?: string;
+  /** The user the product runs as, by number, where permissions of files matter: those of the superuser are never refused. Only for root. */
+  readonly user?: number;
 }
 
 /** The product, started as a user starts it; ends with `await using`. All it tells are addresses and credentials. */
@@ -85,7 +87,9 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   const url = `http://127.0.0.1:${port}`;
   const names = options.datasources ?? ['docs', 'media'];
   const folder = (datasource: string): string => options.folders?.[datasource] ?? join(root, 'data', datasource);
+  const { user } = options;
   for (const path of [tmp, ...names.map(folder)]) mkdirSync(path, { recursive: true });
+  if (user !== undefined) for (const path of [root, tmp, ...names.map(folder)]) chownSync(path, user, user);
   const accountEnv = { HOME: join(root, 'account'), XDG_CONFIG_HOME: join(root, 'account', '.config') };
 
   let child: ChildProcess | undefined;
@@ -102,6 +106,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     const started = spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...accountEnv, ...options.env },
+      ...(user === undefined ? {} : { uid: user, gid: user }),
     });
     child = started;
     started.stderr?.on('data', (data) => {
