@@ -30,7 +30,7 @@ const keyLengthMax = 1024;
 const readMax = 10_000;
 const trimChunk = 10_000;
 
-/** Rows of one insert on PostgreSQL; few sizes, so that few statements are prepared. */
+/** Rows of one insert; few sizes, so that few statements are prepared. */
 const chunkSizes = [256, 32, 4, 1] as const;
 
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
@@ -104,8 +104,7 @@ class SqlStream implements Stream {
       );
       if (!counter) throw new Error(`Stream ${this.name} lost its counter row`);
       const first = counter.head - events.length + 1;
-      if (tx.sqlite) this.#insertEach(tx.sqlite, first, events);
-      else await this.#insertChunks(tx, first, events);
+      await this.#insertChunks(tx, first, events);
       await tx.notify(this.#topic);
       return first;
     });
@@ -196,16 +195,6 @@ class SqlStream implements Stream {
     }
     if (pastConsumers) return end;
     return (await this.consumers()).reduce((least, { position }) => Math.min(least, position), end);
-  }
-
-  #insertEach(sqlite: NonNullable<Transaction['sqlite']>, first: number, events: readonly NewEvent[]): void {
-    const sql = `${this.#insert} ($1, $2, $3, $4, $5, $6)`;
-    const timeMs = this.#now();
-    let position = first;
-    for (const { key, type, headers, payload } of events) {
-      sqlite.run(sql, position, timeMs, key, type, encodeHeaders(headers), payload);
-      position += 1;
-    }
   }
 
   async #insertChunks(tx: Transaction, first: number, events: readonly NewEvent[]): Promise<void> {
