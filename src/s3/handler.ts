@@ -7,6 +7,7 @@ import { sandboxPolicy } from '#lib/sandbox-policy.ts';
 import { parseXml, XmlError, type XmlNode } from '#lib/xml.ts';
 import type { Users } from './access/acl.ts';
 import { type Asker, type AskPlatform, createAuthorize } from './access/authorize.ts';
+import { acting } from './actor.ts';
 import { errorAnswer, type S3Answer, writeAnswer } from './answer.ts';
 import { createAuthenticate, type Identity } from './authenticate.ts';
 import type { Backend, BucketInfo, ObjectBody } from './backend.ts';
@@ -176,7 +177,9 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
         return { ...call, ...callOf(formAsker, formSettings, formTarget), body: formBody };
       },
     };
-    return await operations[operation](call);
+    const requestId = String(response.getHeader('x-amz-request-id'));
+    const actor = { operation, key: target.key, userId: call.user?.id ?? '', address: client.address, requestId };
+    return await acting.run(actor, () => operations[operation](call));
 
     function askerOf(from: Identity<Caller>, headers: ReadonlyMap<string, string>): Asker<Caller> {
       const { caller, signature } = from;
