@@ -3,6 +3,9 @@ import type { Integer, StoredNode } from './store.ts';
 
 /** Folders and files as their tables have them, and the columns to select them by. */
 
+/** Of the root, which has no parent (0) and no name. */
+export const rootId = 1;
+
 /** The name ends with a slash; the root's is empty. */
 export interface FolderRow extends LabelledFolder {
   readonly name: string;

@@ -1,18 +1,10 @@
 import { type Database, join } from '#kernel/database/database.ts';
-import { inFolder, nameOf, parentOf } from '#lib/tree-path.ts';
+import { inFolder, nameOf } from '#lib/tree-path.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import { listFiles, listFolders } from './list-sql.ts';
+import { createLookup } from './lookup.ts';
 import { readerOf } from './reader.ts';
-import {
-  type FileRow,
-  type FolderRow,
-  type FolderSums,
-  fileColumns,
-  fileNode,
-  folderColumns,
-  folderNode,
-  sumsBelow,
-} from './rows.ts';
+import { type FileRow, type FolderRow, type FolderSums, fileNode, folderNode, sumsBelow } from './rows.ts';
 import type { ListPlace, StoredNode, TreeState, TreeStore } from './store.ts';
 import { TreeWriter } from './tree-writer.ts';
 import { walk } from './walk.ts';
@@ -23,15 +15,7 @@ const applyTimeoutMs = 120_000;
 /** The store on a database with the tables of `migrations`. */
 export function createTreeStore(database: Database): TreeStore {
   const sql = readerOf(database);
-
-  async function folderRow(path: string): Promise<FolderRow | undefined> {
-    let row = await sql.get<FolderRow>(`select ${folderColumns} from folders where parent = 0`);
-    for (const name of path === '' ? [] : path.split('/')) {
-      if (!row) return undefined;
-      row = await sql.get<FolderRow>(`select ${folderColumns} from folders where parent = $1 and name = $2`, row.id, `${name}/`);
-    }
-    return row;
-  }
+  const lookup = createLookup(sql);
 
   async function sumsOf({ pos, last }: FolderRow): Promise<FolderSums> {
     const sums = await sql.get<FolderSums>(sumsBelow, pos, last);
@@ -68,19 +52,9 @@ export function createTreeStore(database: Database): TreeStore {
       return { folders: (totals?.folders ?? 1) - 1, files: totals?.files ?? 0, sizeBytes: totals?.bytes ?? 0 };
     },
     async find(path) {
-      const parent = path === '' ? undefined : await folderRow(parentOf(path));
-      if (path !== '' && !parent) return undefined;
-      const file =
-        parent &&
-        (await sql.get<FileRow>(`select ${fileColumns} from files where folder = $1 and name = $2`, parent.id, nameOf(path)));
+      const file = path === '' ? undefined : await lookup.file(path);
       if (file) return fileNode(file, path);
-      const folder = parent
-        ? await sql.get<FolderRow>(
-            `select ${folderColumns} from folders where parent = $1 and name = $2`,
-            parent.id,
-            `${nameOf(path)}/`,
-          )
-        : await folderRow('');
+      const folder = await lookup.folder(path);
       return folder && folderNode(folder, path, await sumsOf(folder));
     },
     async list(folder, request) {

@@ -52,6 +52,16 @@ export function treeStoreSuite(
       assert.deepEqual(await store.state(), { tag: 'tag', sourcePosition: 9 });
     });
 
+    test('paths of any depth are found', async (t) => {
+      const { database, store } = await ready(t);
+      const path = Array.from({ length: 200 }, (_, at) => `f${at}`).join('/');
+      await store.apply(database, [put(`${path}/x`, file(1))]);
+      assert.equal((await store.find(`${path}/x`))?.sizeBytes, 1);
+      assert.equal((await store.find(path))?.files, 1);
+      assert.equal(await store.find(`${path}/y/z`), undefined);
+      assert.equal(await store.find(`other/${path}/x`), undefined);
+    });
+
     test('a change that says nothing new is no event', async (t) => {
       const { database, store } = await ready(t);
       await store.apply(database, [put('a', file(1)), put('f', folder)]);
