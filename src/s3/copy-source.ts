@@ -8,7 +8,7 @@ import { readError } from './object-ref.ts';
 /** The source of a copy, once the caller was found to have the right to read it. */
 export async function readCopySource(call: S3Call): Promise<ObjectRef> {
   const source = parseCopySource(call.headers.get('x-amz-copy-source') ?? '');
-  await call.authorize('GetObject', source.bucket, source.key);
+  await call.authorize('GetObject', source.bucket, source.key, { versionId: source.versionId });
   return source;
 }
 

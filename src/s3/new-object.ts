@@ -1,3 +1,4 @@
+import { readNewObjectAccess } from './access/new-object-access.ts';
 import type { NewObject } from './backend.ts';
 import type { BucketSettings } from './bucket-settings.ts';
 import type { S3Call } from './call.ts';
@@ -26,12 +27,12 @@ export function readStorageClass(headers: ReadonlyMap<string, string>): string |
 }
 
 /** Everything the headers of a write say about the new object, with what its bucket presets. */
-export function readNewObject(call: S3Call, settings: BucketSettings): NewObject {
-  const { headers, user, nowMs } = call;
+export async function readNewObject(call: S3Call, settings: BucketSettings): Promise<NewObject> {
+  const { headers, nowMs } = call;
   return {
     headers: readObjectHeaders(call),
     tags: readTagHeader(headers.get('x-amz-tagging')),
-    owner: user && { id: user.id, displayName: user.displayName },
+    ...(await readNewObjectAccess(call, settings)),
     storageClass: readStorageClass(headers),
     encryption: readEncryption(headers, settings),
     ...readLockHeaders(headers, settings, nowMs),

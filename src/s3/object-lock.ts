@@ -61,12 +61,9 @@ function presetRetention({ objectLock }: BucketSettings, nowMs: number): Retenti
   return { mode, untilMs: until.setUTCFullYear(until.getUTCFullYear() + years) };
 }
 
-/** True when the request wants to overrule governance and its caller may. */
-export async function readBypass(call: S3Call, key = call.key): Promise<boolean> {
-  if (call.headers.get('x-amz-bypass-governance-retention')?.toLowerCase() !== 'true') return false;
-  await call.authorize('PutObjectRetention', call.bucket, key);
-  return true;
-}
+/** True when the request wants to overrule governance; whoever may not is not let in with such a request. */
+export const readBypass = ({ headers }: Pick<S3Call, 'headers'>): boolean =>
+  headers.get('x-amz-bypass-governance-retention')?.toLowerCase() === 'true';
 
 /** Errors: `AccessDenied` for a version that must be kept. */
 export function assertDeletable(version: ObjectInfo, bypassesGovernance: boolean, nowMs: number): void {

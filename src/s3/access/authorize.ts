@@ -48,6 +48,9 @@ export interface Wish {
 /** Settings of what has none. */
 export const noSettings: BucketSettings = { owner: installation };
 
+/** A policy about tags that are in the body can be asked only when that was read. */
+const speaksOfNewTags = ({ policy }: BucketSettings): boolean => policy !== undefined && /RequestObjectTag/i.test(policy);
+
 /** Each of these asks for the objects it is about one by one. */
 const asksLater: ReadonlySet<OperationName> = new Set(['DeleteObjects', 'PostObject']);
 
@@ -58,7 +61,8 @@ export function createAuthorize<Caller>(backend: Backend, ask: AskPlatform<Calle
     const { caller, user, headers, query } = asker;
     const isMade = bucket !== '' && operation !== 'CreateBucket';
     const settings = isMade ? await backend.bucketSettings(bucket) : noSettings;
-    if (asksLater.has(operation)) return settings;
+    const isLater = asksLater.has(operation) || (operation === 'PutObjectTagging' && !wish.tags && speaksOfNewTags(settings));
+    if (isLater) return settings;
     const listed = listings.has(operation) ? listedFolder(query) : undefined;
     const platform = (): Verdict | Promise<Verdict> =>
       ask(caller, operation, bucket || undefined, (listed?.folder ?? key) || undefined, listed?.isDeep);

@@ -1,4 +1,5 @@
 import { type Acl, type BucketSettings, installation, type Owner } from '../bucket-settings.ts';
+import { S3Error } from '../errors.ts';
 
 /**
  * Whose objects are, and whether ACLs count. Where nothing was set: in a bucket that was declared all is the installation's and ACLs do not
@@ -22,4 +23,13 @@ export const bucketAcl = (settings: BucketSettings): Acl =>
 export function objectAcl(settings: BucketSettings, object: { readonly owner?: Owner; readonly acl?: Acl }): Acl {
   const owner = hasAcls(settings) ? (object.owner ?? settings.owner) : settings.owner;
   return object.acl && hasAcls(settings) ? { ...object.acl, owner } : privateAcl(owner);
+}
+
+export const isOwnership = (text: string | undefined): text is NonNullable<BucketSettings['ownership']> =>
+  text === 'BucketOwnerEnforced' || text === 'BucketOwnerPreferred' || text === 'ObjectWriter';
+
+/** Errors: `InvalidBucketAclWithObjectOwnership` while the bucket's ACL gives others something, which would silently end. */
+export function assertAclsCanEnd({ owner, acl }: BucketSettings): void {
+  const isPlain = acl?.grants.every(({ grantee }) => grantee.kind === 'user' && grantee.id === owner.id) ?? true;
+  if (!isPlain) throw new S3Error('InvalidBucketAclWithObjectOwnership');
 }

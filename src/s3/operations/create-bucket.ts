@@ -1,3 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
+import { readNewBucketAccess } from '../access/new-bucket-access.ts';
+import { bucketAcl } from '../access/ownership.ts';
 import type { S3Answer } from '../answer.ts';
 import { isBucketName } from '../bucket-name.ts';
 import type { BucketSettings } from '../bucket-settings.ts';
@@ -13,24 +16,27 @@ export async function createBucket(call: S3Call): Promise<S3Answer> {
   const lockWord = headers.get('x-amz-bucket-object-lock-enabled');
   if (lockWord !== undefined && !/^(true|false)$/i.test(lockWord))
     throw new S3Error('InvalidArgument', 'x-amz-bucket-object-lock-enabled must be true or false');
+  const owner = user ? { id: user.id, displayName: user.displayName } : installation;
   const settings: BucketSettings = {
-    owner: user ? { id: user.id, displayName: user.displayName } : installation,
+    owner,
+    ...(await readNewBucketAccess(call, owner)),
     ...(lockWord?.toLowerCase() === 'true' ? { versioning: 'Enabled', objectLock: {} } : {}),
   };
   try {
     await backend.createBucket(bucket, settings);
   } catch (cause) {
-    throw await existsError(call, cause);
+    throw await existsError(call, cause, settings);
   }
   return { headers: { location: `/${bucket}` } };
 }
 
-/** A bucket that is there already is either the caller's or somebody else's. */
-async function existsError({ backend, bucket, user }: S3Call, cause: unknown): Promise<unknown> {
+/** A bucket that is there already is the caller's, the way they ask for it, or it is something else. */
+async function existsError({ backend, bucket, user }: S3Call, cause: unknown, wanted: BucketSettings): Promise<unknown> {
   if (S3Error.from(cause).code !== 'BucketAlreadyExists') return cause;
-  const { owner } = await backend.bucketSettings(bucket);
+  const current = await backend.bucketSettings(bucket);
   const fields = { BucketName: bucket };
-  return new S3Error(owner.id === user?.id ? 'BucketAlreadyOwnedByYou' : 'BucketAlreadyExists', undefined, { fields, cause });
+  const isSame = current.owner.id === user?.id && isDeepStrictEqual(bucketAcl(current), bucketAcl(wanted));
+  return new S3Error(isSame ? 'BucketAlreadyOwnedByYou' : 'BucketAlreadyExists', undefined, { fields, cause });
 }
 
 /** Errors: `IllegalLocationConstraintException` for any region but ours. */

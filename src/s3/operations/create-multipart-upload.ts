@@ -9,10 +9,13 @@ import { readNewObject } from '../new-object.ts';
 import { result } from '../xml-result.ts';
 
 export async function createMultipartUpload(call: S3Call): Promise<S3Answer> {
-  const { backend, bucket, key } = call;
+  const { backend, bucket, key, user } = call;
   const checksum = readChecksum(call);
-  const object = readNewObject(call, await backend.bucketSettings(bucket));
-  const uploadId = await backend.createUpload({ bucket, key }, { ...object, initiator: object.owner, checksum });
+  const object = await readNewObject(call, await backend.bucketSettings(bucket));
+  const uploadId = await backend.createUpload(
+    { bucket, key },
+    { ...object, initiator: user && { id: user.id, displayName: user.displayName }, checksum },
+  );
   return {
     headers: {
       'x-amz-checksum-algorithm': checksum?.algorithm.toUpperCase(),

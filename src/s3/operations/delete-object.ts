@@ -6,7 +6,7 @@ import { readRef } from '../object-ref.ts';
 
 export async function deleteObject(call: S3Call): Promise<S3Answer> {
   const ref = readRef(call);
-  const bypassesGovernance = await readBypass(call);
+  const bypassesGovernance = readBypass(call);
   const condition = deleteCondition(ref, readDeleteConditions(call.headers), bypassesGovernance, call.nowMs);
   const { versionId, isDeleteMarker } = await call.backend.delete(ref, { condition });
   return {

@@ -40,10 +40,10 @@ function readItem(node: XmlNode): Item {
 
 async function deleteOne(call: S3Call, { key, versionId, node }: Item, isQuiet: boolean): Promise<XmlChild> {
   try {
-    await call.authorize('DeleteObject', call.bucket, key);
+    await call.authorize('DeleteObject', call.bucket, key, { versionId });
     const ref = { bucket: call.bucket, key, versionId };
     const conditions = { ifMatch: node.value('ETag'), lastModified: node.value('LastModifiedTime'), size: node.value('Size') };
-    const condition = deleteCondition(ref, conditions, await readBypass(call, key), call.nowMs);
+    const condition = deleteCondition(ref, conditions, readBypass(call), call.nowMs);
     const deleted = await call.backend.delete(ref, { condition });
     if (isQuiet) return undefined;
     return xml('Deleted', [

@@ -1,7 +1,6 @@
 import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { BucketInfo } from '../backend.ts';
-import { installation } from '../bucket-settings.ts';
 import type { S3Call } from '../call.ts';
 import { S3Error } from '../errors.ts';
 import { readCount } from '../list-query.ts';
@@ -9,9 +8,9 @@ import { isoTime, ownerElement, result } from '../xml-result.ts';
 
 const limitMax = 10_000;
 
-/** The caller's own buckets and the declared ones that it may see; whoever manages all buckets sees all. */
+/** The caller's own buckets, and those that the platform's policies open to them. */
 export async function listBuckets(call: S3Call): Promise<S3Answer> {
-  const { backend, query, region, user } = call;
+  const { backend, query, region, user, sees } = call;
   const prefix = query.get('prefix');
   const limit = readCount(query, 'max-buckets');
   if (limit !== undefined && (limit < 1 || limit > limitMax))
@@ -22,7 +21,7 @@ export async function listBuckets(call: S3Call): Promise<S3Answer> {
   const after = token ? Buffer.from(token, 'base64url').toString() : '';
   const visible: BucketInfo[] = [];
   for (const bucket of await backend.listBuckets())
-    if (bucket.name > after && bucket.name.startsWith(prefix ?? '') && (await isVisible(call, bucket))) visible.push(bucket);
+    if (bucket.name > after && bucket.name.startsWith(prefix ?? '') && (await sees(bucket))) visible.push(bucket);
   const page = visible.slice(0, limit ?? visible.length);
   const last = page.length < visible.length ? page.at(-1) : undefined;
   const isPaged = limit !== undefined || token !== undefined;
@@ -37,16 +36,4 @@ export async function listBuckets(call: S3Call): Promise<S3Answer> {
       last && xml('ContinuationToken', Buffer.from(last.name).toString('base64url')),
     ]),
   };
-}
-
-async function isVisible({ authorize, user }: S3Call, { name, owner }: BucketInfo): Promise<boolean> {
-  if (user && (user.isAdministrator || owner.id === user.id)) return true;
-  if (owner.id !== installation.id) return false;
-  try {
-    await authorize('HeadBucket', name, undefined);
-    return true;
-  } catch (error) {
-    if (S3Error.from(error).code === 'AccessDenied') return false;
-    throw error;
-  }
 }

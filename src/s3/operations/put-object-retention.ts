@@ -10,7 +10,7 @@ export async function putObjectRetention(call: S3Call): Promise<S3Answer> {
   const ref = readRef(call);
   assertLockable(await backend.bucketSettings(bucket));
   const retention = await readRetention(call);
-  const bypassesGovernance = await readBypass(call);
+  const bypassesGovernance = readBypass(call);
   try {
     const { versionId } = await backend.update(ref, (current) => {
       assertRetentionChange(current.retention, retention, bypassesGovernance, nowMs);

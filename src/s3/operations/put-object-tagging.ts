@@ -6,6 +6,7 @@ import { readTagSet } from '../tagging.ts';
 export async function putObjectTagging(call: S3Call): Promise<S3Answer> {
   const ref = readRef(call);
   const tags = readTagSet(await call.xml('Tagging'), 'object');
+  if (call.settings.policy) await call.authorize('PutObjectTagging', ref.bucket, ref.key, { versionId: ref.versionId, tags });
   try {
     const { versionId } = await call.backend.update(ref, () => ({ tags }));
     return { headers: { 'x-amz-version-id': versionId } };

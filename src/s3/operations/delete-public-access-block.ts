@@ -1,0 +1,7 @@
+import type { S3Answer } from '../answer.ts';
+import type { S3Call } from '../call.ts';
+
+export async function deletePublicAccessBlock({ backend, bucket }: S3Call): Promise<S3Answer> {
+  await backend.changeBucketSettings(bucket, ({ publicAccessBlock: _, ...others }) => others);
+  return { status: 204 };
+}
