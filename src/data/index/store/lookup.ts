@@ -2,8 +2,13 @@ import type { SqlValue } from '#kernel/database/database.ts';
 import type { Reader } from './reader.ts';
 import { type FileRow, type FolderRow, fileColumns, folderColumns, rootId } from './rows.ts';
 
-/** Names that one statement follows. */
-const namesMax = 32;
+/** Names that one statement follows; SQLite allows no more than some thirty subqueries in each other. */
+const namesMax = 16;
+
+/** By depth: the id of a folder so many names below the one whose id is `$1`; the names are `$2` and so on. */
+const folderIds = ['$1'];
+for (let depth = 1; depth <= namesMax; depth++)
+  folderIds.push(`(select id from folders where parent = ${folderIds[depth - 1]} and name = $${depth + 1})`);
 
 export interface Lookup {
   file(path: string): Promise<FileRow | undefined>;
@@ -20,7 +25,7 @@ export function createLookup(sql: Reader): Lookup {
     let start: SqlValue = rootId;
     while (above.length > namesMax) {
       const row: { id: number | null } | undefined = await sql.get(
-        `select ${folderId(namesMax)} as id`,
+        `select ${folderIds[namesMax]} as id`,
         start,
         ...above.splice(0, namesMax),
       );
@@ -28,7 +33,7 @@ export function createLookup(sql: Reader): Lookup {
       start = row.id;
     }
     const depth = above.length;
-    return sql.get<R>(`${select} = ${folderId(depth)} and name = $${depth + 2}`, start, ...above, own);
+    return sql.get<R>(`${select} = ${folderIds[depth]} and name = $${depth + 2}`, start, ...above, own);
   }
 
   return {
@@ -38,12 +43,4 @@ export function createLookup(sql: Reader): Lookup {
       return at<FolderRow>(`select ${folderColumns} from folders where parent`, path, '/');
     },
   };
-}
-
-const folderIds: string[] = [];
-
-/** The id of a folder so many names below the one whose id is `$1`; the names are `$2` and so on. */
-function folderId(depth: number): string {
-  return (folderIds[depth] ??=
-    depth === 0 ? '$1' : `(select id from folders where parent = ${folderId(depth - 1)} and name = $${depth + 1})`);
 }
