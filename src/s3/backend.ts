@@ -172,7 +172,7 @@ export interface ReadOptions {
 export type DeleteCondition = (found: ObjectInfo | undefined) => void;
 
 export interface DeleteOptions {
-  /** Sees the named version, or without one the latest of the key; not called when there is nothing at all. */
+  /** Sees the named version, or without one the latest of the key. When there is nothing at all it is not called, and nothing is done. */
   readonly condition?: DeleteCondition | undefined;
 }
 

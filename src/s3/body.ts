@@ -31,10 +31,9 @@ export interface BodyOptions {
  */
 export function createBody(options: BodyOptions): ObjectBody {
   const { request, headers, payloadHash } = options;
-  const isStreaming = payloadHash.startsWith('STREAMING-');
   const hasSignedChunks = payloadHash.startsWith('STREAMING-AWS4-HMAC-SHA256-PAYLOAD');
   if (hasSignedChunks && !options.signing) throw new S3Error('InvalidRequest', 'Signed chunks need a signed request');
-  const sizeBytes = declaredSize(headers, isStreaming, options.sizeBytesMax);
+  const sizeBytes = declaredSize(headers, payloadHash, options.sizeBytesMax);
   const expectedMd5 = readContentMd5(headers);
   const expected = options.ignoresChecksums ? undefined : readChecksumHeader(headers);
   const trailerNames = payloadHash.endsWith('-TRAILER') ? readTrailerNames(headers) : undefined;
@@ -43,7 +42,7 @@ export function createBody(options: BodyOptions): ObjectBody {
   if (!options.ignoresChecksums) assertAnnounced(headers, promised);
   const algorithm = promised ?? options.checksumAlgorithm;
   const md5 = createHash('md5');
-  const sha256 = /^[0-9a-f]{64}$/.test(payloadHash) ? createHash('sha256') : undefined;
+  const sha256 = isHash(payloadHash) ? createHash('sha256') : undefined;
   const checksum = algorithm && createChecksum(algorithm);
   let trailer: ReadonlyMap<string, string> = new Map();
 
@@ -52,7 +51,8 @@ export function createBody(options: BodyOptions): ObjectBody {
     if (sha256 || payloadHash === unsignedPayload) return raw;
     return decodeAwsChunked(raw, {
       signing: hasSignedChunks ? options.signing : undefined,
-      decodedSizeBytes: sizeBytes,
+      // Only bodies whose hash was signed come without a length.
+      decodedSizeBytes: sizeBytes ?? 0,
       trailerNames,
       onTrailer: (received) => {
         trailer = received;
@@ -66,7 +66,7 @@ export function createBody(options: BodyOptions): ObjectBody {
     try {
       for await (const chunk of decoded()) {
         received += chunk.length;
-        if (received > sizeBytes) throw new S3Error('IncompleteBody', 'The body is longer than its declared length');
+        if (received > (sizeBytes ?? options.sizeBytesMax)) throw tooLong(sizeBytes, received, options.sizeBytesMax);
         md5.update(chunk);
         sha256?.update(chunk);
         checksum?.update(chunk);
@@ -75,7 +75,7 @@ export function createBody(options: BodyOptions): ObjectBody {
     } catch (error) {
       throw bodyError(error, request);
     }
-    if (received !== sizeBytes) throw new S3Error('IncompleteBody');
+    if (sizeBytes !== undefined && received !== sizeBytes) throw new S3Error('IncompleteBody');
   }
 
   return {
@@ -111,7 +111,7 @@ const payloadKinds = new Set([
 
 /** Errors: `InvalidArgument` for a value of `x-amz-content-sha256` that we do not know. */
 export function assertPayloadHash(payloadHash: string): void {
-  if (payloadKinds.has(payloadHash) || /^[0-9a-f]{64}$/.test(payloadHash)) return;
+  if (payloadKinds.has(payloadHash) || isHash(payloadHash)) return;
   if (payloadHash.startsWith('STREAMING-AWS4-ECDSA'))
     throw new S3Error('NotImplemented', 'Signature Version 4A is not implemented');
   throw new S3Error(
@@ -123,14 +123,24 @@ export function assertPayloadHash(payloadHash: string): void {
   );
 }
 
-function declaredSize(headers: ReadonlyMap<string, string>, isStreaming: boolean, sizeBytesMax: number): number {
+/** Unit: bytes; `undefined` when the body comes in chunks of HTTP and its signed hash says where it ends. */
+function declaredSize(headers: ReadonlyMap<string, string>, payloadHash: string, sizeBytesMax: number): number | undefined {
+  const isStreaming = payloadHash.startsWith('STREAMING-');
   const text = headers.get(isStreaming ? 'x-amz-decoded-content-length' : 'content-length');
+  const isChunked = headers.get('transfer-encoding')?.toLowerCase() === 'chunked';
+  if (text === undefined && isChunked && isHash(payloadHash)) return undefined;
   if (text === undefined || !/^\d{1,15}$/.test(text)) throw new S3Error('MissingContentLength');
   const sizeBytes = Number(text);
-  if (sizeBytes > sizeBytesMax) {
-    throw new S3Error('EntityTooLarge', undefined, { fields: { ProposedSize: text, MaxSizeAllowed: String(sizeBytesMax) } });
-  }
+  if (sizeBytes > sizeBytesMax) throw tooLong(undefined, sizeBytes, sizeBytesMax);
   return sizeBytes;
+}
+
+const isHash = (payloadHash: string): boolean => /^[0-9a-f]{64}$/.test(payloadHash);
+
+function tooLong(declaredBytes: number | undefined, sizeBytes: number, sizeBytesMax: number): S3Error {
+  if (declaredBytes !== undefined) return new S3Error('IncompleteBody', 'The body is longer than its declared length');
+  const fields = { ProposedSize: String(sizeBytes), MaxSizeAllowed: String(sizeBytesMax) };
+  return new S3Error('EntityTooLarge', undefined, { fields });
 }
 
 function readContentMd5(headers: ReadonlyMap<string, string>): Buffer | undefined {
@@ -150,7 +160,7 @@ function readChecksumHeader(headers: ReadonlyMap<string, string>): { algorithm: 
   if (second)
     throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.');
   if (first && Buffer.from(first.value, 'base64').length !== checksumSizeBytes[first.algorithm]) {
-    throw new S3Error('InvalidRequest', `Value for x-amz-checksum-${first.algorithm} header is invalid.`);
+    throw new S3Error('BadDigest', `Value for x-amz-checksum-${first.algorithm} header is invalid.`);
   }
   return first;
 }

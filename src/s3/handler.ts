@@ -14,6 +14,7 @@ import type { Backend, BucketInfo, ObjectBody } from './backend.ts';
 import { createBody } from './body.ts';
 import type { BucketSettings } from './bucket-settings.ts';
 import { type AuthorizeMore, defaultLimits, type S3Call, type S3Limits, type S3User } from './call.ts';
+import { answerCors, preflight } from './cors.ts';
 import { S3Error } from './errors.ts';
 import type { OperationName } from './operation-names.ts';
 import { operations } from './operations.ts';
@@ -66,6 +67,9 @@ const browserHeaders = [
   ['x-content-type-options', 'nosniff'],
 ] as const;
 
+/** Stands for the process in every answer, for those who compare logs. */
+const hostId = randomBytes(24).toString('base64');
+
 /** What is known of a request so far. */
 interface Fields<Caller> {
   operation?: OperationName;
@@ -104,6 +108,7 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     const startMs = performance.now();
     const requestId = newRequestId();
     response.setHeader('x-amz-request-id', requestId);
+    response.setHeader('x-amz-id-2', hostId);
     response.setHeader('server', 'Cellar');
     for (const [name, value] of browserHeaders) response.setHeader(name, value);
     const fields: Fields<Caller> = {};
@@ -133,6 +138,12 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     const client = clientOf(request);
     const nowMs = now();
     const target = parseTarget(head.path, head.headers.get('host'), client.baseDomain ?? options.baseDomain);
+    if (head.headers.has('origin')) {
+      if (head.method === 'OPTIONS') return await preflight(backend, target.bucket, head.headers);
+      // Before anything can fail: a page is to see why it was refused.
+      const told = await answerCors(backend, target.bucket, head.method, head.headers);
+      for (const [name, value] of Object.entries(told)) response.setHeader(name, value);
+    }
     const identity = await authenticate.request(head, resourceOf(head, target), nowMs);
     fields.caller = identity.caller;
     assertTarget(target);

@@ -64,9 +64,9 @@ export function describeObject(info: ObjectInfo, call: S3Call): AnswerHeaders {
     'last-modified': formatHttpDate(info.mtimeMs),
   };
   const { headers, tags, storageClass } = info;
-  for (const [field, name] of fields) if (headers[field] !== undefined) described[name] = headers[field];
+  for (const [field, name] of fields) if (headers[field] !== undefined) described[name] = headerText(headers[field]);
   if (headers.userMetadata)
-    for (const [name, value] of Object.entries(headers.userMetadata)) described[metaPrefix + name] = value;
+    for (const [name, value] of Object.entries(headers.userMetadata)) described[metaPrefix + name] = headerText(value);
   if (headers.websiteRedirect) described[redirectName] = headers.websiteRedirect;
   if (info.versionId !== undefined) described['x-amz-version-id'] = info.versionId;
   if (storageClass !== undefined && storageClass !== 'STANDARD') described['x-amz-storage-class'] = storageClass;
@@ -75,6 +75,12 @@ export function describeObject(info: ObjectInfo, call: S3Call): AnswerHeaders {
   if (info.encryption) Object.assign(described, encryptionHeaders(info.encryption));
   if (info.retention || info.hasLegalHold !== undefined) Object.assign(described, lockHeaders(info));
   return call.query.size === 0 ? described : Object.assign(described, overrides(call));
+}
+
+/** Text as a header can carry it: characters beyond Latin-1 are encoded as S3 does. Source: RFC 2047. */
+function headerText(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of Latin-1 is what this is about.
+  return /^[\u0000-\u00ff]*$/.test(text) ? text : `=?UTF-8?B?${Buffer.from(text).toString('base64')}?=`;
 }
 
 /** What every write answers: which version it made, and how it is encrypted. */

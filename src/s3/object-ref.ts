@@ -19,7 +19,14 @@ export function readRef({ bucket, key, query }: Pick<S3Call, 'bucket' | 'key' | 
  * deleting it makes sense.
  */
 export function readError(error: unknown, ref: ObjectRef): unknown {
-  if (!(error instanceof Fault) || error.reason !== 'delete_marker') return error;
+  if (!(error instanceof Fault)) return error;
+  if (error.reason === 'no_such_key')
+    return new S3Error('NoSuchKey', undefined, {
+      cause: error,
+      headers: { 'x-amz-delete-marker': 'false' },
+      fields: { Key: ref.key },
+    });
+  if (error.reason !== 'delete_marker') return error;
   const { versionId } = error.details;
   const headers = { 'x-amz-delete-marker': 'true', ...(versionId === undefined ? {} : { 'x-amz-version-id': versionId }) };
   if (ref.versionId === undefined) return new S3Error('NoSuchKey', undefined, { headers, fields: { Key: ref.key } });

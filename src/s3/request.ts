@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { SignableRequest } from '#lib/sigv4.ts';
 import { S3Error } from './errors.ts';
@@ -23,7 +24,7 @@ export function readHead(request: IncomingMessage): S3RequestHead {
     // HTTP/2 has the host in a pseudo-header; the others are not signed.
     const name = request.rawHeaders[index]!.toLowerCase().replace(/^:authority$/, 'host');
     if (name.startsWith(':')) continue;
-    const value = request.rawHeaders[index + 1]!;
+    const value = asText(request.rawHeaders[index + 1]!);
     const earlier = headers.get(name);
     headers.set(name, earlier === undefined ? value : `${earlier},${value}`);
   }
@@ -35,6 +36,14 @@ export function readHead(request: IncomingMessage): S3RequestHead {
     queryByName: new Map(query),
     headers,
   };
+}
+
+/** A header as its sender wrote it: HTTP hands on bytes as characters, but what is signed and kept is the UTF-8 text they are. */
+function asText(header: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is what this is about.
+  if (/^[\u0000-\u007f]*$/.test(header)) return header;
+  const bytes = Buffer.from(header, 'latin1');
+  return isUtf8(bytes) ? bytes.toString() : header;
 }
 
 function splitOnce(text: string, separator: string): readonly [string, string] {

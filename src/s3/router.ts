@@ -22,7 +22,7 @@ export function parseTarget(path: string, host: string | undefined, baseDomain: 
 
 /** Query words that name a part of a bucket or object which we do not have. */
 const unsupported = new Set(
-  'analytics intelligent-tiering inventory metadataTable metrics publish renameObject restore select session torrent'.split(' '),
+  'analytics intelligent-tiering inventory metadataTable metrics publish renameObject restore select session'.split(' '),
 );
 
 type Routes = Readonly<Record<string, OperationName>>;
@@ -115,6 +115,7 @@ export function routeOperation(
   let selector = '';
   for (const word of query.keys()) {
     if (unsupported.has(word)) throw notImplemented(word);
+    if (word === 'torrent') throw new S3Error('NoSuchKey', 'There is no torrent of this object: torrents are not made');
     if (selector === '' && selectors.has(word)) selector = word;
   }
   const operation = routes[`${method} ${selector}`];

@@ -1,3 +1,4 @@
+import { compareUtf8 } from '#lib/utf8-order.ts';
 import { type XmlElement, type XmlNode, xml } from '#lib/xml.ts';
 import type { Tags } from './bucket-settings.ts';
 import { S3Error } from './errors.ts';
@@ -62,7 +63,11 @@ function checked(pairs: readonly (readonly [string, string])[], kind: 'object' |
   return Object.fromEntries(pairs);
 }
 
+/** By name, so that the same tags are always told the same way. */
+
 export const tagElements = (tags: Tags): XmlElement['children'] & object =>
-  Object.entries(tags).map(([name, value]) => xml('Tag', [xml('Key', name), xml('Value', value)]));
+  Object.entries(tags)
+    .sort(([a], [b]) => compareUtf8(a, b))
+    .map(([name, value]) => xml('Tag', [xml('Key', name), xml('Value', value)]));
 
 export const taggingResult = (tags: Tags): XmlElement => result('Tagging', [xml('TagSet', tagElements(tags))]);

@@ -68,6 +68,8 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     continueOnRead(request, response);
     serve(request, response);
   });
+  // What else is expected nobody knows; S3 answers such requests like any other.
+  events.on('checkExpectation', serve);
   events.on('clientError', refuseMalformed);
   events.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => {
     sockets.add(socket);

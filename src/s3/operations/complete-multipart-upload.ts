@@ -21,7 +21,9 @@ const partsMax = 10_000;
 export async function completeMultipartUpload(call: S3Call): Promise<S3Answer> {
   const { backend, bucket, key, headers } = call;
   const document = await call.xml('CompleteMultipartUpload', true);
-  const parts = document.all('Part').map(readPart);
+  const listed = document.all('Part').map(readPart);
+  // A client that sent a part twice may list it twice: the last counts.
+  const parts = listed.filter((part, index) => part.partNumber !== listed[index + 1]?.partNumber);
   if (parts.length === 0 || parts.length > partsMax) throw new S3Error('MalformedXML');
   if (parts.some((part, index) => index > 0 && part.partNumber <= parts[index - 1]!.partNumber))
     throw new S3Error('InvalidPartOrder');

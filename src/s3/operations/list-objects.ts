@@ -11,7 +11,8 @@ export async function listObjects({ backend, bucket, query }: S3Call): Promise<S
   const page = await listPage(backend, bucket, parameters, marker);
   return listAnswer('ListBucketResult', [
     tag('Name', bucket),
-    tag('Prefix', encode(prefix)),
+    // Clients do not decode this one in version 1.
+    tag('Prefix', prefix),
     tag('Marker', encode(marker)),
     page.next !== undefined && delimiter !== '' ? tag('NextMarker', encode(page.next)) : '',
     tag('MaxKeys', limit),

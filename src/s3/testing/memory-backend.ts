@@ -216,7 +216,8 @@ export function createMemoryBackend({ now = Date.now, partSizeBytesMin = 5 << 20
         );
         return { versionId, isDeleteMarker: found?.isMarker ?? false };
       }
-      if (versions.length > 0) condition?.(current(bucket, key));
+      if (condition && versions.length === 0) return { isDeleteMarker: false };
+      condition?.(current(bucket, key));
       if (bucket.settings.versioning) return { versionId: add(bucket, key, true, {}, nothing).id, isDeleteMarker: true };
       setVersions(bucket, key, []);
       return { isDeleteMarker: false };
