@@ -32,7 +32,7 @@ export async function copyObject(call: S3Call): Promise<S3Answer> {
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
     );
   }
-  const { headers: given, tags, storageClass, ...object } = await readNewObject(call, await backend.bucketSettings(bucket));
+  const { headers: given, tags, storageClass, ...object } = await readNewObject(call, call.settings);
   const checksumAlgorithm = headers.get('x-amz-checksum-algorithm')?.toLowerCase();
   if (checksumAlgorithm !== undefined && !isChecksumAlgorithm(checksumAlgorithm))
     throw new S3Error('InvalidRequest', 'Checksum algorithm provided is unsupported.');

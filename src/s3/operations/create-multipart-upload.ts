@@ -11,7 +11,7 @@ import { result } from '../xml-result.ts';
 export async function createMultipartUpload(call: S3Call): Promise<S3Answer> {
   const { backend, bucket, key, user } = call;
   const checksum = readChecksum(call);
-  const object = await readNewObject(call, await backend.bucketSettings(bucket));
+  const object = await readNewObject(call, call.settings);
   const uploadId = await backend.createUpload(
     { bucket, key },
     { ...object, initiator: user && { id: user.id, displayName: user.displayName }, checksum },

@@ -4,8 +4,8 @@ import type { S3Call } from '../call.ts';
 import { S3Error } from '../errors.ts';
 import { result } from '../xml-result.ts';
 
-export async function getBucketEncryption({ backend, bucket }: S3Call): Promise<S3Answer> {
-  const { encryption } = await backend.bucketSettings(bucket);
+export async function getBucketEncryption({ bucket, settings }: S3Call): Promise<S3Answer> {
+  const { encryption } = settings;
   if (!encryption)
     throw new S3Error('ServerSideEncryptionConfigurationNotFoundError', undefined, { fields: { BucketName: bucket } });
   const { algorithm, keyId, usesBucketKey = false } = encryption;

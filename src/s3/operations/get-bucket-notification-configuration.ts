@@ -3,7 +3,7 @@ import type { S3Call } from '../call.ts';
 import { notificationElements } from '../notification-xml.ts';
 import { result } from '../xml-result.ts';
 
-export async function getBucketNotificationConfiguration({ backend, bucket }: S3Call): Promise<S3Answer> {
-  const { notifications = [] } = await backend.bucketSettings(bucket);
+export async function getBucketNotificationConfiguration({ settings }: S3Call): Promise<S3Answer> {
+  const { notifications = [] } = settings;
   return { content: result('NotificationConfiguration', notificationElements(notifications)) };
 }

@@ -3,7 +3,7 @@ import type { S3Answer } from '../answer.ts';
 import type { S3Call } from '../call.ts';
 import { result } from '../xml-result.ts';
 
-export async function getBucketRequestPayment({ backend, bucket }: S3Call): Promise<S3Answer> {
-  const { requestPayer = 'BucketOwner' } = await backend.bucketSettings(bucket);
+export async function getBucketRequestPayment({ settings }: S3Call): Promise<S3Answer> {
+  const { requestPayer = 'BucketOwner' } = settings;
   return { content: result('RequestPaymentConfiguration', [xml('Payer', requestPayer)]) };
 }

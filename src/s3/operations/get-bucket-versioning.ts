@@ -4,7 +4,7 @@ import type { S3Call } from '../call.ts';
 import { result } from '../xml-result.ts';
 
 /** An empty answer says that versioning was never turned on. */
-export async function getBucketVersioning({ backend, bucket }: S3Call): Promise<S3Answer> {
-  const { versioning } = await backend.bucketSettings(bucket);
+export async function getBucketVersioning({ settings }: S3Call): Promise<S3Answer> {
+  const { versioning } = settings;
   return { content: result('VersioningConfiguration', [xml('Status', versioning)]) };
 }

@@ -8,7 +8,7 @@ import { result } from '../xml-result.ts';
 
 export async function getObjectLegalHold(call: S3Call): Promise<S3Answer> {
   const ref = readRef(call);
-  assertLockable(await call.backend.bucketSettings(call.bucket));
+  assertLockable(call.settings);
   try {
     const { hasLegalHold, versionId } = await call.backend.head(ref);
     if (hasLegalHold === undefined) throw new S3Error('NoSuchObjectLockConfiguration');

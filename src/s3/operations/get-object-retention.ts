@@ -7,9 +7,9 @@ import { readError, readRef } from '../object-ref.ts';
 import { isoTime, result } from '../xml-result.ts';
 
 export async function getObjectRetention(call: S3Call): Promise<S3Answer> {
-  const { backend, bucket } = call;
+  const { backend } = call;
   const ref = readRef(call);
-  assertLockable(await backend.bucketSettings(bucket));
+  assertLockable(call.settings);
   try {
     const { retention, versionId } = await backend.head(ref);
     if (!retention) throw new S3Error('NoSuchObjectLockConfiguration');

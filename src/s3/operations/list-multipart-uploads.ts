@@ -7,12 +7,12 @@ import { readListParameters } from '../list-query.ts';
 import { isoTime, ownerElement, result } from '../xml-result.ts';
 
 /** Uploads by key and then by id; those whose keys share a prefix up to the delimiter are one entry. */
-export async function listMultipartUploads({ backend, bucket, query }: S3Call): Promise<S3Answer> {
+export async function listMultipartUploads({ backend, bucket, query, settings }: S3Call): Promise<S3Answer> {
   const { prefix, delimiter, limit, encode, encodingType } = readListParameters(query, 'max-uploads');
   const keyMarker = query.get('key-marker') ?? '';
   // Without a key it has no meaning, and S3 ignores it.
   const idMarker = keyMarker === '' ? '' : (query.get('upload-id-marker') ?? '');
-  const { owner } = await backend.bucketSettings(bucket);
+  const { owner } = settings;
   const entries = entriesOf(await backend.listUploads(bucket), prefix, delimiter).filter(({ name, upload }) => {
     const order = compareUtf8(name, keyMarker);
     return order > 0 || (order === 0 && upload !== undefined && idMarker !== '' && upload.uploadId > idMarker);

@@ -6,7 +6,7 @@ import { S3Error } from '../errors.ts';
 import { listAnswer, ownerText, prefixesText, readListParameters, tag } from '../list-query.ts';
 
 /** All versions of all keys, by key and from the newest to the oldest of each, delete markers among them. */
-export async function listObjectVersions({ backend, bucket, query }: S3Call): Promise<S3Answer> {
+export async function listObjectVersions({ backend, bucket, query, settings }: S3Call): Promise<S3Answer> {
   const parameters = readListParameters(query);
   const { prefix, delimiter, limit, encode, encodingType } = parameters;
   const keyMarker = query.get('key-marker') ?? '';
@@ -15,7 +15,7 @@ export async function listObjectVersions({ backend, bucket, query }: S3Call): Pr
     throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.', {
       fields: { ArgumentName: 'version-id-marker', ArgumentValue: versionMarker },
     });
-  const { owner } = await backend.bucketSettings(bucket);
+  const { owner } = settings;
   const page =
     limit === 0
       ? { versions: [], commonPrefixes: [], next: undefined }

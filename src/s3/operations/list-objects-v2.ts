@@ -4,14 +4,14 @@ import { S3Error } from '../errors.ts';
 import { contentsText, listAnswer, listPage, prefixesText, readListParameters, tag } from '../list-query.ts';
 
 /** Version 2 of the listing, where the client goes on with an opaque token. */
-export async function listObjectsV2({ backend, bucket, query }: S3Call): Promise<S3Answer> {
+export async function listObjectsV2({ backend, bucket, query, settings }: S3Call): Promise<S3Answer> {
   if (query.get('list-type') !== '2') throw new S3Error('InvalidArgument', 'list-type must be 2');
   const parameters = readListParameters(query);
   const { prefix, delimiter, limit, encode, encodingType } = parameters;
   const token = query.get('continuation-token');
   const startAfter = query.get('start-after');
   const after = token ? readToken(token) : (startAfter ?? '');
-  const owner = query.get('fetch-owner') === 'true' ? (await backend.bucketSettings(bucket)).owner : undefined;
+  const owner = query.get('fetch-owner') === 'true' ? settings.owner : undefined;
   const page = await listPage(backend, bucket, parameters, after);
   return listAnswer('ListBucketResult', [
     tag('Name', bucket),

@@ -3,11 +3,11 @@ import type { S3Call } from '../call.ts';
 import { contentsText, listAnswer, listPage, prefixesText, readListParameters, tag } from '../list-query.ts';
 
 /** Version 1 of the listing, where the client goes on from the last key it saw. */
-export async function listObjects({ backend, bucket, query }: S3Call): Promise<S3Answer> {
+export async function listObjects({ backend, bucket, query, settings }: S3Call): Promise<S3Answer> {
   const parameters = readListParameters(query);
   const { prefix, delimiter, limit, encode, encodingType } = parameters;
   const marker = query.get('marker') ?? '';
-  const { owner } = await backend.bucketSettings(bucket);
+  const { owner } = settings;
   const page = await listPage(backend, bucket, parameters, marker);
   return listAnswer('ListBucketResult', [
     tag('Name', bucket),

@@ -11,7 +11,7 @@ export async function listParts(call: S3Call): Promise<S3Answer> {
   const { limit, encode, encodingType } = readListParameters(query, 'max-parts');
   const marker = readCount(query, 'part-number-marker') ?? 0;
   const upload = readUploadName(call);
-  const { owner } = await backend.bucketSettings(bucket);
+  const { owner } = call.settings;
   const info = await backend.headUpload(upload);
   const rest = (await backend.listParts(upload)).filter(({ partNumber }) => partNumber > marker);
   const page = rest.slice(0, limit);

@@ -6,7 +6,7 @@ import { readError, readRef } from '../object-ref.ts';
 
 export async function putObjectLegalHold(call: S3Call): Promise<S3Answer> {
   const ref = readRef(call);
-  assertLockable(await call.backend.bucketSettings(call.bucket));
+  assertLockable(call.settings);
   const status = (await call.xml('LegalHold')).value('Status')?.trim();
   if (status !== 'ON' && status !== 'OFF') throw new S3Error('MalformedXML');
   try {

@@ -6,9 +6,9 @@ import { assertFuture, assertLockable, assertRetentionChange, isLockMode, parseI
 import { readError, readRef } from '../object-ref.ts';
 
 export async function putObjectRetention(call: S3Call): Promise<S3Answer> {
-  const { backend, bucket, nowMs } = call;
+  const { backend, nowMs } = call;
   const ref = readRef(call);
-  assertLockable(await backend.bucketSettings(bucket));
+  assertLockable(call.settings);
   const retention = await readRetention(call);
   const bypassesGovernance = readBypass(call);
   try {

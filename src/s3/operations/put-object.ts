@@ -5,8 +5,7 @@ import { checksumHeaders, quoteEtag, readWriteCondition, writeHeaders } from '..
 
 export async function putObject(call: S3Call): Promise<S3Answer> {
   const { backend, bucket, key } = call;
-  const settings = await backend.bucketSettings(bucket);
-  const object = await readNewObject(call, settings);
+  const object = await readNewObject(call, call.settings);
   const info = await backend.put({ bucket, key }, call.body(), { ...object, condition: readWriteCondition(call) });
   return { headers: { etag: quoteEtag(info.etag), ...checksumHeaders(info.checksums), ...writeHeaders(info) } };
 }
