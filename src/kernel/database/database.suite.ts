@@ -93,6 +93,21 @@ export function databaseSuite(factory: DatabaseFactory, skip: string | false = f
       assert.deepEqual(await database.get('select count(*) as count from items'), { count: 0 });
     });
 
+    test('frozen reads see one moment while others write', async (t) => {
+      const database = await ready(t);
+      await database.run("insert into items (id, name) values (1, 'a')");
+      const count = 'select count(*) as count from items';
+      await database.frozen(async (reads) => {
+        assert.deepEqual(await reads.get(count), { count: 1 });
+        await database.run("insert into items (id, name) values (2, 'b')");
+        assert.deepEqual(await database.get(count), { count: 2 });
+        assert.deepEqual(await reads.all(count), [{ count: 1 }]);
+        if (reads.sqlite) assert.deepEqual(reads.sqlite.rows(count), [[1]]);
+      });
+      await assert.rejects(database.frozen(async (reads) => reads.get('select nothing from items')));
+      assert.deepEqual(await database.get(count), { count: 2 });
+    });
+
     test('joined functions share the caller’s transaction', async (t) => {
       const database = await ready(t);
       const add = (session: Parameters<typeof join>[0], id: number) =>

@@ -64,6 +64,13 @@ export interface TransactionOptions {
   readonly group?: boolean;
 }
 
+/** Reads that all see one moment, see `Database.frozen`. */
+export interface Frozen extends Pick<Sql, 'all' | 'get'> {
+  readonly engine: Engine;
+  /** The same at once; absent unless the engine is SQLite. */
+  readonly sqlite: Pick<SyncSql, 'all' | 'get' | 'rows'> | undefined;
+}
+
 /**
  * One service's tables on one engine.
  *
@@ -83,6 +90,11 @@ export interface Database extends Sql {
    * connection broke during the commit; `canceled` by the signal; `deadline_exceeded` after `timeoutMs`.
    */
   transaction<T>(body: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /**
+   * Runs `body` with reads that all see the database as it is now, while others go on writing: for copies of many rows. The engine keeps what
+   * is deleted meanwhile, so it should end.
+   */
+  frozen<T>(body: (reads: Frozen) => Promise<T>): Promise<T>;
   /**
    * Calls `wake` after commits that notified `topic`, until the returned function is called. A hint only: it may come
    * too often, and is missed when the writer is another process on SQLite or the connection broke; poll slowly as well.

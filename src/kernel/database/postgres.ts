@@ -3,7 +3,7 @@ import { backoffMs } from '#lib/backoff.ts';
 import { pause } from '#lib/pause.ts';
 import { aborted, Code, exhausted, Fault, unavailable } from '../fault.ts';
 import type { Log } from '../log.ts';
-import type { Changes, Database, Row, SqlValue, Transaction, TransactionOptions } from './database.ts';
+import type { Changes, Database, Frozen, Row, SqlValue, Transaction, TransactionOptions } from './database.ts';
 import { isConflict, isConnectionFault, postgresFault } from './postgres-faults.ts';
 import { createListener, type Listener } from './postgres-listener.ts';
 import { safeInteger } from './sqlite-connection.ts';
@@ -120,6 +120,24 @@ class PostgresDatabase implements Database {
       } catch (error) {
         throw Fault.from(error);
       }
+    }
+  }
+
+  async frozen<T>(body: (reads: Frozen) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    const tx = new PostgresTransaction(this, client);
+    try {
+      await tx.command('begin isolation level repeatable read read only');
+      return await body({
+        engine: this.engine,
+        sqlite: undefined,
+        all: (sql, ...params) => tx.all(sql, ...params),
+        get: (sql, ...params) => tx.get(sql, ...params),
+      });
+    } finally {
+      const isDoomed = tx.isConnectionLost || !(await tx.rollback());
+      tx.close();
+      client.release(isDoomed);
     }
   }
 
@@ -301,7 +319,7 @@ class PostgresTransaction implements Transaction {
     await this.run('select pg_notify($1, $2)', 'cellar', `${this.database.schema}:${topic}`);
   }
 
-  async command(sql: 'begin' | 'commit'): Promise<void> {
+  async command(sql: 'begin' | 'begin isolation level repeatable read read only' | 'commit'): Promise<void> {
     await this.#query({ text: sql });
   }
 

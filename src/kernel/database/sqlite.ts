@@ -5,7 +5,7 @@ import { backoffMs } from '#lib/backoff.ts';
 import { pause } from '#lib/pause.ts';
 import { aborted, Code, exhausted, Fault, unavailable } from '../fault.ts';
 import type { Log } from '../log.ts';
-import type { Changes, Database, Row, SqlValue, SyncSql, Transaction, TransactionOptions } from './database.ts';
+import type { Changes, Database, Frozen, Row, SqlValue, SyncSql, Transaction, TransactionOptions } from './database.ts';
 import { isRead } from './dialect.ts';
 import { Connection } from './sqlite-connection.ts';
 
@@ -116,6 +116,23 @@ class SqliteDatabase implements Database {
       });
       this.#draining ??= this.#drain();
     });
+  }
+
+  async frozen<T>(body: (reads: Frozen) => Promise<T>): Promise<T> {
+    await this.check(this.#closing.signal);
+    const connection = this.#open(true);
+    try {
+      connection.run('begin');
+      connection.get('select count(*) as tables from sqlite_schema'); // The moment is that of the first read.
+      return await body({
+        engine: this.engine,
+        sqlite: connection,
+        all: async <R extends object>(sql: string, ...params: SqlValue[]) => connection.all<R>(sql, ...params),
+        get: async <R extends object>(sql: string, ...params: SqlValue[]) => connection.get<R>(sql, ...params),
+      });
+    } finally {
+      connection.close();
+    }
   }
 
   listen(topic: string, wake: () => void): () => void {
