@@ -155,8 +155,16 @@ async function answerOf(backend: Backend, bucket: string, command: Command): Pro
   }
 }
 
+/** What is in a bucket, in words that are the same for every backend. */
+export interface Contents {
+  readonly listed: readonly unknown[];
+  readonly current: readonly unknown[];
+  readonly versions: readonly unknown[];
+  readonly uploads: readonly unknown[];
+}
+
 /** Everything there is in a bucket, with all bytes. */
-export async function contentsOf(backend: Backend, bucket: string, hasVersions: boolean): Promise<unknown> {
+export async function contentsOf(backend: Backend, bucket: string, hasVersions: boolean): Promise<Contents> {
   const query = { prefix: '', delimiter: '', after: '', limit: 1000 };
   const { objects } = await backend.list(bucket, query);
   const current = await Promise.all(
