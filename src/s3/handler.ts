@@ -138,8 +138,8 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     const client = clientOf(request);
     const nowMs = now();
     const target = parseTarget(head.path, head.headers.get('host'), client.baseDomain ?? options.baseDomain);
+    if (head.method === 'OPTIONS') return await preflight(backend, target.bucket, head.headers);
     if (head.headers.has('origin')) {
-      if (head.method === 'OPTIONS') return await preflight(backend, target.bucket, head.headers);
       // Before anything can fail: a page is to see why it was refused.
       const told = await answerCors(backend, target.bucket, head.method, head.headers);
       for (const [name, value] of Object.entries(told)) response.setHeader(name, value);
@@ -151,6 +151,7 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     Object.assign(fields, { operation, ...target });
     const asker = askerOf(identity, head.headers);
     const settings = await authorize(asker, { operation, ...target, versionId: head.queryByName.get('versionId') });
+    assertExpectedOwner(head.headers.get('x-amz-expected-bucket-owner'), settings);
     const onStart = (): void => {
       if (/^100-continue$/i.test(head.headers.get('expect') ?? '')) response.writeContinue();
     };
@@ -221,6 +222,11 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
       throw new S3Error('KeyTooLongError', undefined, { fields: { MaxSizeAllowed: String(limits.keySizeBytesMax) } });
     }
   }
+}
+
+/** Errors: `AccessDenied` when the bucket belongs to somebody else than the sender thinks. */
+function assertExpectedOwner(expected: string | undefined, { owner }: BucketSettings): void {
+  if (expected !== undefined && expected !== owner.id) throw new S3Error('AccessDenied');
 }
 
 /** The path as signatures of the old kind have it: with the bucket, also when that is in the host's name. */

@@ -60,6 +60,7 @@ type AnswerHeaders = Record<string, string | number | undefined>;
 export function describeObject(info: ObjectInfo, call: S3Call): AnswerHeaders {
   const described: AnswerHeaders = {
     'accept-ranges': 'bytes',
+    'content-type': 'binary/octet-stream',
     etag: quoteEtag(info.etag),
     'last-modified': formatHttpDate(info.mtimeMs),
   };

@@ -239,7 +239,10 @@ export function createMemoryBackend({ now = Date.now, partSizeBytesMin = 5 << 20
 
     async createUpload({ bucket, key }, { checksum, initiator, ...object }) {
       const uploadId = newId();
-      const info = { key, uploadId, initiatedMs: now(), checksum, ...(initiator ? { initiator } : {}) };
+      const { owner, storageClass, encryption } = infoOf(object);
+      const whose = { ...(owner ? { owner } : {}), ...(initiator ? { initiator } : {}) };
+      const kept = { ...(storageClass ? { storageClass } : {}), ...(encryption ? { encryption } : {}) };
+      const info = { key, uploadId, initiatedMs: now(), checksum, ...whose, ...kept };
       open(bucket).uploads.set(uploadId, { info, object, parts: new Map() });
       return uploadId;
     },
