@@ -169,7 +169,7 @@ test('what cannot be read is refused with its reason', () => {
       const query = presignQuery(base, 60, credentials, timeMs).map(
         ([name, value]) => [name, name === 'X-Amz-Expires' ? expires : value] as const,
       );
-      return [{ ...base, query }, 'malformed_query'];
+      return [{ ...base, query }, 'expired'];
     }),
   ];
   for (const [spoiled, problem] of cases) {

@@ -125,7 +125,7 @@ function parseQuery(request: SignableRequest, query: ReadonlyMap<string, string>
   if (timeMs === undefined) throw malformed("X-Amz-Date must be in the ISO8601 long format \"yyyyMMdd'T'HHmmss'Z'\"");
   const expiresSec = /^\d{1,7}$/.test(expires) ? Number(expires) : Number.NaN;
   if (!(expiresSec >= 1 && expiresSec <= expiresSecMax))
-    throw malformed(`X-Amz-Expires must be between 1 and ${expiresSecMax} seconds`);
+    throw new SigV4Error('expired', `X-Amz-Expires must be between 1 and ${expiresSecMax} seconds`);
   return {
     kind: 'query',
     ...parseCredential(credential, timestamp, 'malformed_query'),
@@ -138,11 +138,16 @@ function parseQuery(request: SignableRequest, query: ReadonlyMap<string, string>
   };
 }
 
-function parseCredential(credential: string, timestamp: string, problem: SigV4Problem): { accessKey: string; scope: Scope } {
+/** Errors: `SigV4Error` with `problem`. */
+export function parseCredential(
+  credential: string,
+  timestamp: string,
+  problem: SigV4Problem,
+): { accessKey: string; scope: Scope } {
   const parts = credential.split('/');
   const [date = '', region = '', service = '', end = ''] = parts.slice(-4);
   const accessKey = parts.slice(0, -4).join('/');
-  if (!accessKey || !/^\d{8}$/.test(date) || end !== 'aws4_request' || !region || !service) {
+  if (!accessKey || !/^\d{8}$/.test(date) || end !== 'aws4_request' || !service) {
     throw new SigV4Error(problem, 'The Credential is malformed; expecting "<access key>/YYYYMMDD/REGION/SERVICE/aws4_request"');
   }
   if (!timestamp.startsWith(date)) {
@@ -234,6 +239,13 @@ export function signingKey(secret: string, scope: Scope): Buffer {
   return key;
 }
 
+/** True when `signature` is that of a text, such as the policy of a form, by this secret. */
+export function isTextSignatureValid(secret: string, scope: Scope, text: string, signature: string): boolean {
+  const expected = Buffer.from(signText(signingKey(secret, scope), text));
+  const given = Buffer.from(signature);
+  return given.length === expected.length && timingSafeEqual(expected, given);
+}
+
 export const signText = (key: Buffer, text: string): string => createHmac('sha256', key).update(text).digest('hex');
 export const sha256Hex = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
@@ -241,7 +253,8 @@ const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256'
 /** `YYYYMMDDTHHMMSSZ` of a time. */
 export const timestampOf = (timeMs: number): string => new Date(timeMs).toISOString().replace(/[-:]|\.\d{3}/g, '');
 
-function timestampMs(timestamp: string): number | undefined {
+/** Unit: milliseconds since 1970; undefined when it is no `YYYYMMDDTHHMMSSZ`. */
+export function timestampMs(timestamp: string): number | undefined {
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(timestamp);
   if (!match) return undefined;
   const timeMs = Date.parse(`${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6]}Z`);

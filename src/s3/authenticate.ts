@@ -13,6 +13,7 @@ import {
 } from '#lib/sigv4.ts';
 import type { RequestFacts } from './access/context.ts';
 import { assertPayloadHash } from './body.ts';
+import type { FormSignature } from './call.ts';
 import { type S3Code, S3Error } from './errors.ts';
 import type { S3RequestHead } from './request.ts';
 
@@ -34,30 +35,30 @@ export interface AuthenticateOptions<Caller> {
 }
 
 export interface Authenticate<Caller> {
-  /** The secret of a key. Errors: `InvalidAccessKeyId`. */
-  key(accessKey: string): Promise<{ readonly secret: string; readonly caller: Caller }>;
+  /** Who signed the policy of a form. Errors: as `request`. */
+  form(signed: FormSignature): Promise<Identity<Caller>>;
   /**
    * Who sent a request. `resource`: its decoded path with the bucket first, also when that is in the host's name.
    * Errors: what S3 says of a signature that is wrong, late or unreadable.
    */
   request(head: S3RequestHead, resource: string, nowMs: number): Promise<Identity<Caller>>;
-  /** Errors: when a signature is for another service or region. */
-  assertScope(kind: 'header' | 'query', scope: Scope): void;
 }
 
 const clockSkewMsMax = 15 * 60_000;
 
 export function createAuthenticate<Caller>(options: AuthenticateOptions<Caller>): Authenticate<Caller> {
   const { region } = options;
-  const key: Authenticate<Caller>['key'] = async (accessKey) => {
+  const key = async (accessKey: string): Promise<{ readonly secret: string; readonly caller: Caller }> => {
     const known = await options.keySecret(accessKey);
     if (!known) throw new S3Error('InvalidAccessKeyId', undefined, { fields: { AWSAccessKeyId: accessKey } });
     return known;
   };
-  const assertScope: Authenticate<Caller>['assertScope'] = (kind, scope) => {
+  /** A signature for another service or region is none for us. */
+  const assertScope = (kind: 'header' | 'query', scope: Scope): void => {
     const code = kind === 'header' ? 'AuthorizationHeaderMalformed' : 'AuthorizationQueryParametersError';
     if (scope.service !== 's3') throw new S3Error(code, `The service "${scope.service}" is wrong; expecting "s3"`);
-    if (scope.region !== region) {
+    // Tools that know no region leave it empty.
+    if (scope.region !== region && scope.region !== '') {
       throw new S3Error(code, `The region "${scope.region}" is wrong; expecting "${region}"`, { fields: { Region: region } });
     }
   };
@@ -90,14 +91,22 @@ export function createAuthenticate<Caller>(options: AuthenticateOptions<Caller>)
     if (Number.isNaN(timeMs)) throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header');
     if (kind === 'query' && nowMs > timeMs) throw new S3Error('AccessDenied', 'Request has expired');
     if (kind === 'header' && Math.abs(nowMs - timeMs) > clockSkewMsMax) throw new S3Error('RequestTimeTooSkewed');
-    if (!isSignatureV2Valid(secret, stringToSignV2(head, authorization, resource), signature)) throw mismatch(accessKey);
+    // Some tools sign a bucket with the slash that they do not send.
+    const resources = /^\/[^/]+$/.test(resource) ? [resource, `${resource}/`] : [resource];
+    if (!resources.some((one) => isSignatureV2Valid(secret, stringToSignV2(head, authorization, one), signature)))
+      throw mismatch(accessKey);
     const type = kind === 'header' ? 'REST-HEADER' : 'REST-QUERY-STRING';
     return { caller, payloadHash: unsignedBody(head), signature: { type, version: 'AWS', timeMs } };
   }
 
   return {
-    key,
-    assertScope,
+    async form({ accessKey, version, scope, timeMs, isValid }) {
+      if (scope) assertScope('query', scope);
+      else if (!options.allowsSignatureV2) throw unsupported();
+      const { secret, caller } = await key(accessKey);
+      if (!isValid(secret)) throw mismatch(accessKey);
+      return { caller, payloadHash: unsignedPayload, signature: { type: 'POST', version, timeMs } };
+    },
     async request(head, resource, nowMs) {
       try {
         const header = head.headers.get('authorization')?.trim() ?? '';

@@ -143,7 +143,8 @@ function tooLong(declaredBytes: number | undefined, sizeBytes: number, sizeBytes
   return new S3Error('EntityTooLarge', undefined, { fields });
 }
 
-function readContentMd5(headers: ReadonlyMap<string, string>): Buffer | undefined {
+/** Errors: `InvalidDigest`. */
+export function readContentMd5(headers: ReadonlyMap<string, string>): Buffer | undefined {
   const text = headers.get('content-md5');
   if (text === undefined) return undefined;
   const digest = Buffer.from(text, 'base64');
@@ -151,7 +152,10 @@ function readContentMd5(headers: ReadonlyMap<string, string>): Buffer | undefine
   return digest;
 }
 
-function readChecksumHeader(headers: ReadonlyMap<string, string>): { algorithm: ChecksumAlgorithm; value: string } | undefined {
+/** The checksum that the headers promise. Errors: `InvalidRequest` for several, or for what is none. */
+export function readChecksumHeader(
+  headers: ReadonlyMap<string, string>,
+): { algorithm: ChecksumAlgorithm; value: string } | undefined {
   const found = [...headers].flatMap(([name, value]) => {
     const algorithm = checksumOfHeader(name);
     return algorithm ? [{ algorithm, value }] : [];

@@ -1,4 +1,5 @@
 import type { ChecksumAlgorithm } from '#lib/checksum.ts';
+import type { Scope } from '#lib/sigv4.ts';
 import type { XmlNode } from '#lib/xml.ts';
 import type { Users } from './access/acl.ts';
 import type { S3Answer } from './answer.ts';
@@ -55,6 +56,8 @@ export interface FormRequest {
   /** Its fields, as the headers they stand for. */
   readonly headers: ReadonlyMap<string, string>;
   readonly body: (algorithm?: ChecksumAlgorithm) => ObjectBody;
+  /** Called when it is known who signed it and before they are let in; throws when it is not what they signed. */
+  readonly check: () => void;
   /** Who signed its policy; absent: nobody. */
   readonly signed?: FormSignature | undefined;
 }
@@ -63,7 +66,10 @@ export interface FormSignature {
   readonly accessKey: string;
   /** `AWS4-HMAC-SHA256` or, for the old one, `AWS`. */
   readonly version: string;
-  readonly timeMs: number;
+  /** Absent: nothing says when. */
+  readonly timeMs?: number;
+  /** Where the signature is good; the old kind is good everywhere. */
+  readonly scope?: Scope;
   readonly isValid: (secret: string) => boolean;
 }
 

@@ -4,6 +4,7 @@ import type { Log } from '#kernel/log.ts';
 import { clientOf } from '#kernel/process/client-of.ts';
 import type { ChecksumAlgorithm } from '#lib/checksum.ts';
 import { sandboxPolicy } from '#lib/sandbox-policy.ts';
+import { unsignedPayload } from '#lib/sigv4.ts';
 import { parseXml, XmlError, type XmlNode } from '#lib/xml.ts';
 import type { Users } from './access/acl.ts';
 import { type Asker, type AskPlatform, createAuthorize } from './access/authorize.ts';
@@ -174,16 +175,16 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
         onStart();
         return request.iterator({ destroyOnReturn: false });
       },
-      form: async ({ key, headers, body: formBody, signed }) => {
-        if (signed && identity.caller !== undefined) throw new S3Error('InvalidRequest', 'The request was signed twice');
-        const known = signed && (await authenticate.key(signed.accessKey));
-        if (known && !signed.isValid(known.secret))
-          throw new S3Error('SignatureDoesNotMatch', undefined, { fields: { AWSAccessKeyId: signed.accessKey } });
-        const signature = signed && ({ type: 'POST', version: signed.version, timeMs: signed.timeMs } as const);
+      form: async ({ key, headers, body: formBody, check, signed }) => {
+        // The hash that a signed request promises is of the whole form, which nobody checks here.
+        if (identity.caller !== undefined || identity.payloadHash !== unsignedPayload)
+          throw new S3Error('InvalidRequest', 'An upload by form is signed by its policy and not as a request');
+        const known = signed && (await authenticate.form(signed));
+        check();
         const formTarget = { bucket: target.bucket, key };
         assertTarget(formTarget);
-        Object.assign(fields, { key, caller: known?.caller ?? identity.caller });
-        const formAsker = askerOf(known ? { ...identity, caller: known.caller, signature } : identity, headers);
+        Object.assign(fields, { key, caller: known?.caller });
+        const formAsker = askerOf(known ?? identity, headers);
         // As a write of an object, which it is; only the operation of the request itself asks for nothing.
         const formSettings = await authorize(formAsker, { operation: 'PutObject', ...formTarget });
         return { ...call, ...callOf(formAsker, formSettings, formTarget), body: formBody };

@@ -1,5 +1,4 @@
 import type { Operation } from './call.ts';
-import { S3Error } from './errors.ts';
 import type { OperationName } from './operation-names.ts';
 import { abortMultipartUpload } from './operations/abort-multipart-upload.ts';
 import { completeMultipartUpload } from './operations/complete-multipart-upload.ts';
@@ -49,6 +48,7 @@ import { listObjectVersions } from './operations/list-object-versions.ts';
 import { listObjects } from './operations/list-objects.ts';
 import { listObjectsV2 } from './operations/list-objects-v2.ts';
 import { listParts } from './operations/list-parts.ts';
+import { postObject } from './operations/post-object.ts';
 import { putBucketAcl } from './operations/put-bucket-acl.ts';
 import { putBucketCors } from './operations/put-bucket-cors.ts';
 import { putBucketEncryption } from './operations/put-bucket-encryption.ts';
@@ -68,11 +68,6 @@ import { putObjectTagging } from './operations/put-object-tagging.ts';
 import { putPublicAccessBlock } from './operations/put-public-access-block.ts';
 import { uploadPart } from './operations/upload-part.ts';
 import { uploadPartCopy } from './operations/upload-part-copy.ts';
-
-/** Those whose file is still to come. */
-const notYet: Operation = async () => {
-  throw new S3Error('NotImplemented');
-};
 
 /** What runs for each operation. */
 export const operations: Readonly<Record<OperationName, Operation>> = {
@@ -122,7 +117,7 @@ export const operations: Readonly<Record<OperationName, Operation>> = {
   ListObjectVersions: listObjectVersions,
   ListMultipartUploads: listMultipartUploads,
   DeleteObjects: deleteObjects,
-  PostObject: notYet,
+  PostObject: postObject,
   GetObject: getObject,
   HeadObject: headObject,
   PutObject: putObject,

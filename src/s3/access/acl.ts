@@ -144,7 +144,9 @@ const invalid = (message: string, name: string, value: string): S3Error =>
 
 /** The answer to GetBucketAcl and GetObjectAcl. */
 export function aclElement({ owner, grants }: Acl): XmlElement {
-  const list = grants.map(({ grantee, permission }) =>
+  // Groups first, as other servers have them.
+  const ordered = [...grants].sort((a, b) => Number(a.grantee.kind === 'user') - Number(b.grantee.kind === 'user'));
+  const list = ordered.map(({ grantee, permission }) =>
     xml('Grant', [
       xml(
         'Grantee',

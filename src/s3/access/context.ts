@@ -12,7 +12,11 @@ export interface RequestFacts {
   readonly nowMs: number;
   /** How it was signed; absent: it was not. */
   readonly signature?:
-    | { readonly type: 'REST-HEADER' | 'REST-QUERY-STRING' | 'POST'; readonly version: string; readonly timeMs: number }
+    | {
+        readonly type: 'REST-HEADER' | 'REST-QUERY-STRING' | 'POST';
+        readonly version: string;
+        readonly timeMs?: number | undefined;
+      }
     | undefined;
   readonly versionId?: string | undefined;
   /** Tags the request wants to put. */
@@ -47,7 +51,7 @@ export function conditionContext(facts: RequestFacts): ConditionContext {
     'aws:principaltype': () => (user ? 'User' : 'Anonymous'),
     's3:authtype': () => signature?.type,
     's3:signatureversion': () => signature?.version,
-    's3:signatureage': () => signature && nowMs - signature.timeMs,
+    's3:signatureage': () => (signature?.timeMs === undefined ? undefined : nowMs - signature.timeMs),
     's3:versionid': () => versionId,
     's3:x-amz-copy-source': () => plainSource(headers.get('x-amz-copy-source')),
     's3:object-lock-mode': () => headers.get('x-amz-object-lock-mode'),

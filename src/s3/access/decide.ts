@@ -117,14 +117,15 @@ export function decide(question: AccessQuestion): AccessAnswer {
     if (isAboutAcl && user?.id === object.acl.owner.id) return 'allowed';
     return ofObject && (hasAcls(settings) || isOwner) && grants(object.acl, ofObject) ? 'allowed' : 'denied';
   }
-  const mayList: AccessAnswer = decide({
+  return decide({
     ...question,
     operation: 'ListObjects',
     actions: { needed: ['s3:ListBucket'], implied: [], special: [] },
     key: '',
     object: undefined,
+    // As a listing that would show just this key.
+    context: (name) => (name === 's3:prefix' ? [key] : context(name)),
   });
-  return mayList;
 }
 
 /** True when one of the grants gives the user the permission. `isPublicIgnored`: those to everybody do not count. */

@@ -25,18 +25,24 @@ export async function createBucket(call: S3Call): Promise<S3Answer> {
   try {
     await backend.createBucket(bucket, settings);
   } catch (cause) {
-    throw await existsError(call, cause, settings);
+    return await whenThere(call, cause, settings);
   }
   return { headers: { location: `/${bucket}` } };
 }
 
-/** A bucket that is there already is the caller's, the way they ask for it, or it is something else. */
-async function existsError({ backend, bucket, user }: S3Call, cause: unknown, wanted: BucketSettings): Promise<unknown> {
-  if (S3Error.from(cause).code !== 'BucketAlreadyExists') return cause;
-  const current = await backend.bucketSettings(bucket);
+/**
+ * A bucket that is there already. Making one's own again, as it is, is done already, as in the first region of S3; a declared one counts as
+ * the caller's where they may use it.
+ */
+async function whenThere({ backend, bucket, user, sees }: S3Call, cause: unknown, wanted: BucketSettings): Promise<S3Answer> {
+  if (S3Error.from(cause).code !== 'BucketAlreadyExists') throw cause;
+  const { owner, ...current } = await backend.bucketSettings(bucket);
+  const isOwn = owner.id === user?.id;
+  const isSame = isDeepStrictEqual(bucketAcl({ owner, ...current }).grants, bucketAcl({ ...wanted, owner }).grants);
+  if (isOwn && isSame) return { headers: { location: `/${bucket}` } };
+  const isUsable = owner.id === installation.id && (await sees({ name: bucket, createdMs: 0, owner }));
   const fields = { BucketName: bucket };
-  const isSame = current.owner.id === user?.id && isDeepStrictEqual(bucketAcl(current), bucketAcl(wanted));
-  return new S3Error(isSame ? 'BucketAlreadyOwnedByYou' : 'BucketAlreadyExists', undefined, { fields, cause });
+  throw new S3Error(isUsable ? 'BucketAlreadyOwnedByYou' : 'BucketAlreadyExists', undefined, { fields, cause });
 }
 
 /** Errors: `IllegalLocationConstraintException` for any region but ours. */
