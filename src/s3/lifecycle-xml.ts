@@ -27,9 +27,11 @@ function readRule(node: XmlNode, at: number): LifecycleRule {
   if (status !== 'Enabled' && status !== 'Disabled') throw new S3Error('MalformedXML');
   const id = node.value('ID') || `rule-${createHash('sha256').update(`${at}`).digest('hex').slice(0, 12)}`;
   if (id.length > idLengthMax) throw invalid(`ID length should not exceed allowed limit of ${idLengthMax}`);
-  for (const name of ['Transition', 'NoncurrentVersionTransition'])
-    if (node.all(name).length > 0)
-      throw new S3Error('NotImplemented', `${name}: there is only one kind of storage to move objects to`);
+  for (const name of ['Transition', 'NoncurrentVersionTransition']) {
+    const dates = node.all(name).map((transition) => transition.value('Date')?.trim());
+    if (dates.some((date) => date !== undefined && parseIsoTime(date) === undefined)) throw new S3Error('MalformedXML');
+    if (dates.length > 0) throw new S3Error('NotImplemented', `${name}: there is only one kind of storage to move objects to`);
+  }
   const [expiration, noncurrent, abort] = ['Expiration', 'NoncurrentVersionExpiration', 'AbortIncompleteMultipartUpload'].map(
     (name) => node.all(name)[0],
   );

@@ -2,9 +2,11 @@ import { type ChecksumAlgorithm, checksumAlgorithms } from '#lib/checksum.ts';
 import { type Conditions, decideRead, decideWrite } from '#lib/http-conditions.ts';
 import { formatHttpDate, parseHttpDate } from '#lib/http-date.ts';
 import type { Checksums, ListedObject, ObjectHeaders, ObjectInfo, WriteCondition } from './backend.ts';
+import type { BucketSettings } from './bucket-settings.ts';
 import type { S3Call } from './call.ts';
 import { encryptionHeaders } from './encryption-headers.ts';
 import { S3Error } from './errors.ts';
+import { expirationOf } from './lifecycle-expiration.ts';
 import { lockHeaders } from './object-lock.ts';
 
 const names = {
@@ -84,11 +86,18 @@ function headerText(text: string): string {
   return /^[\u0000-\u00ff]*$/.test(text) ? text : `=?UTF-8?B?${Buffer.from(text).toString('base64')}?=`;
 }
 
-/** What every write answers: which version it made, and how it is encrypted. */
-export const writeHeaders = (info: ObjectInfo): Record<string, string> => ({
+/** What every write answers: which version it made, how it is encrypted and when it will expire. */
+export const writeHeaders = (info: ObjectInfo, settings: BucketSettings): Record<string, string> => ({
   ...(info.versionId === undefined ? {} : { 'x-amz-version-id': info.versionId }),
   ...encryptionHeaders(info.encryption),
+  ...expirationHeader(info, settings),
 });
+
+/** When the rules of the bucket will have the current version of an object deleted. */
+export function expirationHeader(info: ObjectInfo, { lifecycle }: BucketSettings): Record<string, string> {
+  const found = lifecycle && expirationOf(lifecycle, info.key, info);
+  return found ? { 'x-amz-expiration': `expiry-date="${formatHttpDate(found.atMs)}", rule-id="${found.ruleId}"` } : {};
+}
 
 export const tagHeaders = (info: ListedObject): Record<string, string> => ({
   etag: quoteEtag(info.etag),

@@ -34,7 +34,7 @@ export async function completeMultipartUpload(call: S3Call): Promise<S3Answer> {
     expected: readExpected(headers),
   });
   return {
-    headers: writeHeaders(info),
+    headers: writeHeaders(info, call.settings),
     content: result('CompleteMultipartUploadResult', [
       xml('Location', `http://${headers.get('host') ?? ''}${encodeURI(`/${bucket}/${key}`)}`),
       xml('Bucket', bucket),

@@ -57,7 +57,7 @@ export async function copyObject(call: S3Call): Promise<S3Answer> {
       },
     );
     return {
-      headers: { 'x-amz-copy-source-version-id': sourceVersion, ...writeHeaders(info) },
+      headers: { 'x-amz-copy-source-version-id': sourceVersion, ...writeHeaders(info, call.settings) },
       content: result('CopyObjectResult', [
         xml('LastModified', isoTime(info.mtimeMs)),
         xml('ETag', quoteEtag(info.etag)),

@@ -4,7 +4,7 @@ import type { ObjectInfo } from '../backend.ts';
 import type { S3Call } from '../call.ts';
 import { assertReadableWith, readCustomerKey, refuseEncryption } from '../encryption-headers.ts';
 import { S3Error } from '../errors.ts';
-import { assertReadable, checksumHeaders, describeObject, readConditions } from '../object-headers.ts';
+import { assertReadable, checksumHeaders, describeObject, expirationHeader, readConditions } from '../object-headers.ts';
 import { readError, readRef } from '../object-ref.ts';
 import { partRange } from '../part-range.ts';
 
@@ -47,6 +47,7 @@ export function objectHead(call: S3Call, info: ObjectInfo, range: ByteRange | un
   const headers = describeObject(info, call);
   headers['content-length'] = range ? rangeSizeBytes(range) : info.sizeBytes;
   if (range) headers['content-range'] = `bytes ${range.first}-${range.last}/${info.sizeBytes}`;
+  if (call.settings.lifecycle && !call.query.has('versionId')) Object.assign(headers, expirationHeader(info, call.settings));
   const partNumber = call.query.get('partNumber');
   if (partNumber !== undefined && info.parts) headers['x-amz-mp-parts-count'] = info.parts.length;
   if (call.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') {

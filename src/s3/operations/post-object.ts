@@ -51,9 +51,13 @@ export async function postObject(call: S3Call): Promise<S3Answer> {
 }
 
 /** Source: "POST Object", S3: `success_action_redirect` and `success_action_status`. */
-function answerForm({ bucket, key, headers: asked }: S3Call, fields: ReadonlyMap<string, string>, info: ObjectInfo): S3Answer {
+function answerForm(
+  { bucket, key, settings, headers: asked }: S3Call,
+  fields: ReadonlyMap<string, string>,
+  info: ObjectInfo,
+): S3Answer {
   const etag = quoteEtag(info.etag);
-  const headers = { etag, ...checksumHeaders(info.checksums), ...writeHeaders(info) };
+  const headers = { etag, ...checksumHeaders(info.checksums), ...writeHeaders(info, settings) };
   const redirect = readUrl(fields.get('success_action_redirect') ?? fields.get('redirect'));
   if (redirect) {
     const query = `bucket=${uriEncode(bucket)}&key=${uriEncode(key)}&etag=${uriEncode(etag)}`;

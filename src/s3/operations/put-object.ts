@@ -7,5 +7,5 @@ export async function putObject(call: S3Call): Promise<S3Answer> {
   const { backend, bucket, key } = call;
   const object = await readNewObject(call, call.settings);
   const info = await backend.put({ bucket, key }, call.body(), { ...object, condition: readWriteCondition(call) });
-  return { headers: { etag: quoteEtag(info.etag), ...checksumHeaders(info.checksums), ...writeHeaders(info) } };
+  return { headers: { etag: quoteEtag(info.etag), ...checksumHeaders(info.checksums), ...writeHeaders(info, call.settings) } };
 }
