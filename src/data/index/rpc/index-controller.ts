@@ -7,11 +7,21 @@ import type { ApplyChanges } from '../logic/apply-changes.ts';
 import type { ChangeFeed } from '../logic/change-feed.ts';
 import { isListPlace, type Listing, listingName } from '../logic/listing.ts';
 import { nodeTest } from '../logic/node-filter.ts';
+import type { Snapshots } from '../logic/snapshots.ts';
 import type { SourcePosition } from '../logic/source-position.ts';
 import type { FolderRun } from '../store/folder-runs.ts';
 import { placeOf } from '../store/sql.ts';
 import type { ListOrder, StoredNode, TreeStore } from '../store/store.ts';
-import { entryMessage, type Naming, nodeMessage, readChange, readFilter, readPath, runMessage } from './messages.ts';
+import {
+  entryMessage,
+  type Naming,
+  nodeMessage,
+  readChange,
+  readFilter,
+  readPath,
+  runMessage,
+  snapshotMessage,
+} from './messages.ts';
 
 export interface IndexParts {
   readonly store: TreeStore;
@@ -22,6 +32,7 @@ export interface IndexParts {
   /** Head of the event stream. */
   readonly head: (signal: AbortSignal) => Promise<number>;
   readonly feed: ChangeFeed;
+  readonly snapshots: Snapshots;
   /** Ends what would last for ever. */
   readonly stopping: AbortSignal;
 }
@@ -29,7 +40,7 @@ export interface IndexParts {
 const pageSizeDefault = 1000;
 
 export function createIndexController(parts: IndexParts): Implementation<typeof Index> {
-  const { store, naming, sourcePosition, apply, head, feed, stopping } = parts;
+  const { store, naming, sourcePosition, apply, head, feed, snapshots, stopping } = parts;
 
   async function find(path: string): Promise<StoredNode> {
     const node = await store.find(readPath(path));
@@ -128,10 +139,33 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
       if (stopping.aborted) throw unavailable('The index is stopping', { reason: 'stopping' });
     },
     checkIndex: () => notYet(),
-    takeSnapshot: () => notYet(),
-    listSnapshots: () => notYet(),
-    restoreSnapshot: () => notYet(),
-    deleteSnapshot: () => notYet(),
+    async *takeSnapshot(_request, call) {
+      const taking = snapshots.take(call.signal);
+      for (;;) {
+        const { done, value } = await taking.next();
+        if (done) {
+          const total = BigInt(value.files + value.folders);
+          yield { nodesDone: total, nodesTotal: total, snapshot: snapshotMessage(value) };
+          return;
+        }
+        yield { nodesDone: BigInt(value.done), nodesTotal: BigInt(value.total) };
+      }
+    },
+    async listSnapshots() {
+      return { snapshots: (await snapshots.list()).map(snapshotMessage) };
+    },
+    async *restoreSnapshot({ name }, call) {
+      let total = 0n;
+      for await (const progress of snapshots.restore(name, call.signal)) {
+        total = BigInt(progress.total);
+        yield { nodesDone: BigInt(progress.done), nodesTotal: total };
+      }
+      yield { nodesDone: total, nodesTotal: total, done: true };
+    },
+    async deleteSnapshot({ name }) {
+      await snapshots.delete(name);
+      return {};
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import {
   type NodeFilter as FilterMessage,
   NodeEvent_Kind,
   type NodeEventSchema,
+  type SnapshotSchema,
   type WalkFoldersResponse_RunSchema,
 } from '#gen/cellar/data/v1/index_pb.ts';
 import { Node_Kind, type NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
@@ -15,6 +16,7 @@ import { contentTypeOf } from '#lib/content-type.ts';
 import { fileEtag } from '#lib/file-etag.ts';
 import { nameOf } from '#lib/tree-path.ts';
 import type { NodeFilter } from '../logic/node-filter.ts';
+import type { Snapshot } from '../logic/snapshots.ts';
 import type { FolderRun } from '../store/folder-runs.ts';
 import type { Integer, StoredEntry, StoredNode, TreeChange, TreeEvent } from '../store/store.ts';
 
@@ -137,4 +139,18 @@ const kinds = {
 export function eventMessage(event: TreeEvent, naming: Naming): MessageInitShape<typeof NodeEventSchema> {
   const oldPath = event.oldPath === undefined ? '' : `${naming.datasource}/${event.oldPath}`;
   return { kind: kinds[event.kind], node: nodeMessage(event.node, naming), oldPath };
+}
+
+export function snapshotMessage(snapshot: Snapshot): MessageInitShape<typeof SnapshotSchema> {
+  const { name, createdMs, fileBytes, files, folders, sizeBytes, position, problem } = snapshot;
+  return {
+    name,
+    createTime: { seconds: BigInt(Math.floor(createdMs / 1000)), nanos: (createdMs % 1000) * 1e6 },
+    sizeBytes: BigInt(fileBytes),
+    files: BigInt(files),
+    folders: BigInt(folders === 0 ? 0 : folders - 1),
+    contentBytes: BigInt(sizeBytes),
+    position: BigInt(position),
+    problem,
+  };
 }

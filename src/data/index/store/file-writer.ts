@@ -1,7 +1,8 @@
-import type { SqlValue, Transaction } from '#kernel/database/database.ts';
+import type { Transaction } from '#kernel/database/database.ts';
 import { nameOf } from '#lib/tree-path.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import type { FilePut } from './file-run.ts';
+import { type FileValues, fileValues, insertFiles } from './insert-rows.ts';
 import { rankedFilesMin } from './migrations.ts';
 import type { OwnSums } from './own-sums.ts';
 import { type FileRow, type FolderRow, fileColumns, fileNode } from './rows.ts';
@@ -19,28 +20,10 @@ export interface FileWriterOptions {
   readonly onEvent: (event: TreeEvent) => void;
 }
 
-const columns = 'folder, name, id, size, mtime_us, inode, etag, is_ranked';
-const columnCount = 8;
-/** Rows of one insert on SQLite; few sizes, so that few statements are prepared. */
-const insertSizes = [64, 8, 1] as const;
-const insertSql = new Map<number, string>(
-  insertSizes.map((rows) => [rows, `insert into files (${columns}) values ${valuesList(rows)}`]),
-);
 const updateFile = 'update files set size = $3, mtime_us = $4, inode = $5, etag = $6 where folder = $1 and name = $2';
 
 /** New files that wait to be written together. */
 const waitingMax = 1024;
-
-type FileValues = readonly [
-  folder: number,
-  name: string,
-  id: number,
-  size: number,
-  mtimeUs: number,
-  inode: SqlValue,
-  etag: string,
-  isRanked: number,
-];
 
 /** Changes files in one open transaction. New ones are collected and written together: end with `flush`. */
 export class FileWriter {
@@ -127,7 +110,7 @@ export class FileWriter {
           '$2::bigint',
         ];
     const { changes } = await tx.run(
-      `insert into files (${columns})
+      `insert into files (${fileValues})
        select p.target, f.name, ${first} - 1 + row_number() over (order by p.target, f.name), f.size, f.mtime_us, 0, f.etag, f.is_ranked
        from ${pairs} p join files f on f.folder = p.source`,
       JSON.stringify(from.map((source, at) => [source, to[at]])),
@@ -140,27 +123,9 @@ export class FileWriter {
   /** Writes the new files that wait. */
   async flush(): Promise<void> {
     if (this.#waiting.size === 0) return;
-    const { tx } = this.#options;
     const rows = [...this.#waiting.values()];
     this.#waiting.clear();
-    if (tx.sqlite) {
-      for (let at = 0; at < rows.length; ) {
-        const size = insertSizes.find((candidate) => candidate <= rows.length - at) ?? 1;
-        const params: SqlValue[] = [];
-        for (let row = at; row < at + size; row++) params.push(...(rows[row] as FileValues));
-        tx.sqlite.run(insertSql.get(size) as string, ...params);
-        at += size;
-      }
-      return;
-    }
-    const records = rows.map(([folder, name, id, size, mtime_us, inode, etag, is_ranked]) => ({
-      ...{ folder, name, id, size, mtime_us, inode: String(inode), etag, is_ranked },
-    }));
-    await tx.run(
-      `insert into files (${columns}) select ${columns} from json_to_recordset($1::json)
-       as r(folder bigint, name text, id bigint, size bigint, mtime_us bigint, inode bigint, etag text, is_ranked bigint)`,
-      JSON.stringify(records),
-    );
+    await insertFiles(this.#options.tx, rows);
   }
 
   #isEmpty({ id }: FolderRow): boolean {
@@ -223,11 +188,5 @@ export class FileWriter {
 }
 
 function waitingRow([, name, id, size, mtimeUs, inode, etag]: FileValues): FileRow {
-  return { id, name, size, mtimeUs, inode: inode as number, etag };
-}
-
-function valuesList(rows: number): string {
-  const row = (at: number): string =>
-    `(${Array.from({ length: columnCount }, (_, column) => `$${at * columnCount + column + 1}`).join(', ')})`;
-  return Array.from({ length: rows }, (_, at) => row(at)).join(', ');
+  return { id, name, size, mtimeUs, inode, etag };
 }

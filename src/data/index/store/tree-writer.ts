@@ -1,11 +1,12 @@
 import type { Transaction } from '#kernel/database/database.ts';
 import { failedPrecondition, notFound } from '#kernel/fault.ts';
 import { nameOf, parentOf } from '#lib/tree-path.ts';
-import { type CopiedFolder, copiedAtOnce, countBelow, insertFolders, selectBelow, subtreeEnds } from './copied-folders.ts';
+import { type CopiedFolder, copiedAtOnce, countBelow, selectBelow, subtreeEnds } from './copied-folders.ts';
 import { type FilePut, fileRun } from './file-run.ts';
 import { FileWriter } from './file-writer.ts';
 import { FolderLabels } from './folder-labels.ts';
 import { FolderRows } from './folder-rows.ts';
+import { type FolderValues, insertFolders } from './insert-rows.ts';
 import { OwnSums } from './own-sums.ts';
 import { type FolderRow, folderNode } from './rows.ts';
 import type { StoredEntry, TreeChange, TreeEvent } from './store.ts';
@@ -199,35 +200,26 @@ export class TreeWriter {
     const rows = await this.#tx.all<CopiedFolder>(selectBelow, pos, last);
     const ids = new Map<number, number>();
     const ends = subtreeEnds(rows);
-    const copies = rows.map((row, at) => {
+    const copies = rows.map((row, at): FolderValues => {
       const id = this.#nextId++;
       ids.set(row.id, id);
       const [parent, ownName] = at === 0 ? [target.id, name] : [ids.get(row.parent) ?? id, row.name];
       const { ownFiles, ownBytes, mtimeUs, isRanked } = row;
-      return {
-        id,
-        parent,
-        name: ownName,
-        pos: first + at * step,
-        last: first + (ends[at] ?? at) * step,
-        ownFiles,
-        ownBytes,
-        mtimeUs,
-        isRanked,
-      };
+      const labels = [first + at * step, first + (ends[at] ?? at) * step] as const;
+      return [id, parent, ownName, ...labels, ownFiles, ownBytes, mtimeUs, 0, isRanked];
     });
     await insertFolders(this.#tx, copies);
     for (let at = 0; at < rows.length; at += copiedAtOnce) {
-      const [from, to] = [rows.slice(at, at + copiedAtOnce), copies.slice(at, at + copiedAtOnce)];
-      const idOf = ({ id }: { readonly id: number }): number => id;
-      this.#nextId += await this.#files.copyAll(from.map(idOf), to.map(idOf), this.#nextId);
+      const from = rows.slice(at, at + copiedAtOnce).map(({ id }) => id);
+      const to = copies.slice(at, at + copiedAtOnce).map(([id]) => id);
+      this.#nextId += await this.#files.copyAll(from, to, this.#nextId);
     }
     this.#folders.noteChild(target.id);
     this.#folders.forgetAll();
     const [top] = copies;
     if (!top) return;
-    await this.#labels.growTo(parentOf(path), top.last);
-    const copy = await this.#folders.byId(top.id);
+    const copy = await this.#folders.byId(top[0]);
+    await this.#labels.growTo(parentOf(path), copy.last);
     this.events.push({ kind: 'copied', node: folderNode(copy, path, await this.#sums.below(copy)) });
   }
 

@@ -14,6 +14,13 @@ type FileValues = [folder: number, id: number, name: string, size: number, mtime
 const folderColumns = 'id, parent, name, pos, mtime_us, inode, own_files';
 const fileColumns = 'f.folder, f.id, f.name, f.size, f.mtime_us, f.inode, f.etag';
 
+const filesOf = (ids: string): string =>
+  `select ${fileColumns} from files f where f.folder in (${ids}) order by f.folder, f.name`;
+const filesOfMany = {
+  sqlite: filesOf('select value from json_each($1)'),
+  postgres: filesOf('select json_array_elements_text($1::json)::bigint'),
+} as const;
+
 /** A folder around the present place of a walk. */
 interface Level {
   readonly id: number;
@@ -62,7 +69,7 @@ async function readPiece(
   for (;;) {
     const foldersSql = `select ${folderColumns} from folders where pos > $1 and pos <= $2 order by pos limit ${foldersAtOnce}`;
     const folders = (await sql.rows(foldersSql, low, range.last)) as FolderValues[];
-    const { count, files } = withFiles ? await filesTogether(sql, low, folders) : { count: folders.length, files: undefined };
+    const { count, files } = withFiles ? await filesTogether(sql, folders) : { count: folders.length, files: undefined };
     const isLast = await merge({ sql, levels, folders, count, files, withFiles, nodes });
     const last = folders.at(-1);
     // Rows that lead nowhere, in a damaged index: go on behind them.
@@ -104,7 +111,6 @@ async function labelBefore(sql: Reader, { id, after }: Level, rootPos: number): 
 /** The files of as many of the folders as are read well by one statement, at least one folder; none when its own are too many for that. */
 async function filesTogether(
   sql: Reader,
-  low: number,
   folders: readonly FolderValues[],
 ): Promise<{ readonly count: number; readonly files: Map<number, FileValues[]> | undefined }> {
   let [count, sum] = [0, 0];
@@ -113,13 +119,9 @@ async function filesTogether(
     sum += ownFiles;
     count += 1;
   }
-  const last = folders[count - 1];
-  if (!last || sum > filesAtOnce) return { count, files: undefined };
-  const rows = (await sql.rows(
-    `select ${fileColumns} from folders d cross join files f where f.folder = d.id and d.pos > $1 and d.pos <= $2 order by d.pos, f.name`,
-    low,
-    last[3],
-  )) as FileValues[];
+  if (count === 0 || sum > filesAtOnce) return { count, files: undefined };
+  const ids = JSON.stringify(folders.slice(0, count).map(([id]) => id));
+  const rows = (await sql.rows(filesOfMany[sql.engine], ids)) as FileValues[];
   const files = new Map<number, FileValues[]>();
   for (let from = 0; from < rows.length; ) {
     const folder = (rows[from] as FileValues)[0];

@@ -1,0 +1,81 @@
+import type { SqlValue, Transaction } from '#kernel/database/database.ts';
+import type { Integer } from './store.ts';
+
+/** A row of `files`, in the order of its columns. */
+export type FileValues = readonly [
+  folder: number,
+  name: string,
+  id: number,
+  size: number,
+  mtimeUs: number,
+  inode: Integer,
+  etag: string,
+  isRanked: number,
+];
+
+/** A row of `folders`. */
+export type FolderValues = readonly [
+  id: number,
+  parent: number,
+  name: string,
+  pos: number,
+  last: number,
+  ownFiles: number,
+  ownBytes: number,
+  mtimeUs: number,
+  inode: Integer,
+  isRanked: number,
+];
+
+/** Columns of a table and their types on PostgreSQL. */
+const tables = {
+  files: 'folder bigint, name text, id bigint, size bigint, mtime_us bigint, inode bigint, etag text, is_ranked bigint',
+  folders:
+    'id bigint, parent bigint, name text, pos bigint, last bigint, own_files bigint, own_bytes bigint, mtime_us bigint, inode bigint, is_ranked bigint',
+} as const;
+
+export const fileValues = namesOf('files').join(', ');
+export const folderValues = namesOf('folders').join(', ');
+
+/** Rows of one insert on SQLite; few sizes, so that few statements are prepared. */
+const sizes = [64, 8, 1] as const;
+const statements = { files: statementsFor('files'), folders: statementsFor('folders') } as const;
+/** Rows of one insert on PostgreSQL. */
+const chunk = 5000;
+
+export const insertFiles = (tx: Transaction, rows: readonly FileValues[]): Promise<void> => insertRows(tx, 'files', rows);
+export const insertFolders = (tx: Transaction, rows: readonly FolderValues[]): Promise<void> => insertRows(tx, 'folders', rows);
+
+async function insertRows(tx: Transaction, table: keyof typeof tables, rows: readonly (readonly SqlValue[])[]): Promise<void> {
+  if (tx.sqlite) {
+    for (let at = 0; at < rows.length; ) {
+      const size = sizes.find((candidate) => candidate <= rows.length - at) ?? 1;
+      const params: SqlValue[] = [];
+      for (let row = at; row < at + size; row++) params.push(...(rows[row] as readonly SqlValue[]));
+      tx.sqlite.run(statements[table].get(size) as string, ...params);
+      at += size;
+    }
+    return;
+  }
+  const names = namesOf(table);
+  const sql = `insert into ${table} (${names.join(', ')}) select ${names.join(', ')} from json_to_recordset($1::json) as r(${tables[table]})`;
+  for (let at = 0; at < rows.length; at += chunk) {
+    const records = rows
+      .slice(at, at + chunk)
+      .map((row) =>
+        Object.fromEntries(row.map((value, column) => [names[column], typeof value === 'bigint' ? String(value) : value])),
+      );
+    await tx.run(sql, JSON.stringify(records));
+  }
+}
+
+function namesOf(table: keyof typeof tables): string[] {
+  return tables[table].split(', ').map((column) => column.split(' ')[0] as string);
+}
+
+function statementsFor(table: keyof typeof tables): ReadonlyMap<number, string> {
+  const names = namesOf(table);
+  const row = (at: number): string => `(${names.map((_, column) => `$${at * names.length + column + 1}`).join(', ')})`;
+  const values = (rows: number): string => Array.from({ length: rows }, (_, at) => row(at)).join(', ');
+  return new Map(sizes.map((rows) => [rows, `insert into ${table} (${names.join(', ')}) values ${values(rows)}`]));
+}
