@@ -191,6 +191,16 @@ test('scopes and policies decide, and a refusal says who, what and on what', asy
   await until(async () => !(await isOpen()));
 });
 
+test('ids are names of users', async (t) => {
+  await using identity = await startIdentity();
+  const guard = guardOf(identity, t);
+  const ann = await identity.addUser('ann');
+  assert.deepEqual(await guard.findUser(ann.id), { id: ann.id, name: 'ann' });
+  assert.equal(await guard.findUser('nobody'), undefined);
+  assert.equal(await guard.findUser(''), undefined);
+  assert.equal(await guard.findUser('x'.repeat(200)), undefined);
+});
+
 test('what is forbidden is told from what no policy speaks of', async (t) => {
   await using identity = await startIdentity();
   const guard = guardOf(identity, t);

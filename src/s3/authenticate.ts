@@ -88,7 +88,7 @@ export function createAuthenticate<Caller>(options: AuthenticateOptions<Caller>)
     if (!options.allowsSignatureV2) throw unsupported();
     if (accessKey === '' || signature === '') throw new S3Error('InvalidArgument', 'The authorization is malformed');
     const { secret, caller } = await key(accessKey);
-    if (Number.isNaN(timeMs)) throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header');
+    if (!(timeMs >= 0)) throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header');
     if (kind === 'query' && nowMs > timeMs) throw new S3Error('AccessDenied', 'Request has expired');
     if (kind === 'header' && Math.abs(nowMs - timeMs) > clockSkewMsMax) throw new S3Error('RequestTimeTooSkewed');
     // Some tools sign a bucket with the slash that they do not send.

@@ -9,9 +9,9 @@ import { keepTrimmed } from '#kernel/streams/trim.ts';
 import { createS3Handler } from '#s3/handler.ts';
 import { userOfCaller } from '#s3/user-of-caller.ts';
 import type { DatasourcePlan, ObjectsPlan } from '../plan.ts';
-import { createFolderBackend } from './logic/folder-backend.ts';
 import { s3Access } from './logic/s3-access.ts';
 import { recordS3 } from './logic/s3-records.ts';
+import { openBackend } from './open-backend.ts';
 import { changeEvent } from './rpc/change-event.ts';
 import { createObjectsController } from './rpc/objects-controller.ts';
 import { createSqlObjectStore } from './store/sql.ts';
@@ -19,7 +19,7 @@ import { createSqlObjectStore } from './store/sql.ts';
 const dayMs = 86_400_000;
 
 export interface ObjectsServerParts {
-  readonly guard?: Pick<Guard, 'keySecret' | 'assertAllowed' | 'verdict' | 'knownVerdict'>;
+  readonly guard?: Pick<Guard, 'keySecret' | 'findUser' | 'assertAllowed' | 'verdict' | 'knownVerdict'>;
 }
 
 export async function createServer(micro: Micro, parts: ObjectsServerParts = {}): Promise<Running> {
@@ -27,17 +27,15 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
   const plan = micro.plan as ObjectsPlan;
   const guard = parts.guard ?? createGuard(micro);
   const stream = await micro.openStream('changes');
-  const backend = createFolderBackend({
-    parent: plan.parent,
-    folders: plan.buckets,
-    store: createSqlObjectStore(database),
-    record: async (change) => {
+  const backend = openBackend(
+    micro,
+    async (change) => {
       // Made here: a shared transaction does not know who is acting.
       const event = changeEvent(change);
       await database.transaction((tx) => stream.append(tx, [event]), { group: true });
     },
-    now: () => micro.clock.now(),
-  });
+    { store: createSqlObjectStore(database) },
+  );
   try {
     await backend.sweep();
   } catch (error) {
@@ -49,6 +47,12 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
     backend,
     authenticate: (accessKey) => guard.keySecret(accessKey),
     user: userOfCaller,
+    users: {
+      byId: async (id) => {
+        const found = await guard.findUser(id);
+        return found && { id: found.id, displayName: found.name };
+      },
+    },
     verdict: (caller = anybody, operation, bucket, key, isDeep) => {
       const { action, resource, extent } = s3Access(operation, bucket, key, isDeep, plan.bucketsOf);
       return guard.knownVerdict(caller, action, resource, extent) ?? guard.verdict(caller, action, resource, extent);

@@ -76,6 +76,7 @@ export async function startDataPlatform(t: TestContext, options: DataPlatformOpt
     },
     verdict: async (): Promise<Verdict> => ({ kind: 'allowed' }),
     knownVerdict: () => undefined,
+    findUser: async () => undefined,
   };
   const definitions: Readonly<Record<string, ServiceDefinition>> = {
     [index.name]: index,

@@ -21,6 +21,8 @@ export interface Guard {
   knownCaller(token: string, origin: string): Caller | undefined;
   /** What a request signed with this access key has to be checked against; undefined when there is no such key. Errors: `unavailable`. */
   keySecret(accessKey: string): Promise<KeySecret | undefined>;
+  /** Who an id stands for; undefined: nobody. Asked anew each time. Errors: `unavailable`. */
+  findUser(id: string): Promise<{ readonly id: string; readonly name: string } | undefined>;
   /**
    * Resolves when the credential's scopes and the policies allow it: `action` such as `data:read`, `resource` such as
    * `data/docs/reports/2026.pdf` or `call/cellar.data.v1.Tree/List`. Services acting for themselves are always allowed.
@@ -158,9 +160,15 @@ export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'sig
           return { value: { secret: answer.secretKey, caller: toCaller(answer.caller) } };
         });
       } catch (error) {
-        // Not a key at all is an answer like any other, also when it breaks the contract's rules, such as being too long.
-        if (error instanceof Fault && (error.code === Code.NotFound || error.code === Code.InvalidArgument)) return undefined;
-        throw error;
+        return noneOf(error);
+      }
+    },
+    async findUser(id) {
+      try {
+        const { id: found, name } = await authenticator.findUser({ id }, { timeoutMs });
+        return { id: found, name };
+      } catch (error) {
+        return noneOf(error);
       }
     },
     async assertAllowed(caller, action, resource, signal, extent) {
@@ -176,6 +184,12 @@ export function createGuard(micro: Pick<Micro, 'client' | 'clock' | 'log' | 'sig
       return decision && verdictOf(decision, caller, action, resource, extent);
     },
   };
+}
+
+/** That there is none is an answer like any other, also when what was asked for breaks the contract's rules, such as being too long. */
+function noneOf(error: unknown): undefined {
+  if (error instanceof Fault && (error.code === Code.NotFound || error.code === Code.InvalidArgument)) return undefined;
+  throw error;
 }
 
 const allowed: Verdict = Object.freeze({ kind: 'allowed' });

@@ -62,7 +62,7 @@ export async function startTestS3(t: Pick<TestContext, 'after'>, options: TestS3
     now,
     limits,
   });
-  const server = createServer(handler).on('checkContinue', handler).listen(0, '127.0.0.1');
+  const server = createServer(handler).on('checkContinue', handler).on('checkExpectation', handler).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   t.after(async () => {

@@ -32,6 +32,11 @@ export function authenticatorRpc({ signingIn, store, vault, signal }: Authentica
       const { key, user } = found;
       return { secretKey: vault.open(key.secret, accessKey), caller: toMessage(callerOf(user, key.scopes, accessKey)) };
     },
+    async findUser({ id }) {
+      const user = await store.getUserById(id);
+      if (!user) throw notFound(`There is no user "${id}"`, { reason: 'user_missing' });
+      return { id: user.id, name: user.name };
+    },
     async *watchEpoch(_request, call) {
       for await (const epoch of store.watchEpoch(AbortSignal.any([call.signal, signal]))) yield { epoch: BigInt(epoch) };
     },
