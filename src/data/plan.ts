@@ -17,6 +17,8 @@ export interface RemoteBucket {
   readonly prefix: string;
   readonly region: string;
   readonly accessKey: string;
+  /** File with the secret key, when the settings do not have it. */
+  readonly secretKeyFile?: string;
 }
 
 /** What the settings say of one datasource. */

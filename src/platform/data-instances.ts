@@ -62,10 +62,20 @@ const missing: Readonly<Record<Group['kind'], string>> = {
 };
 
 function settingsOfOne(home: string, group: Group): DatasourceSettings {
-  const { kind, folder, endpoint, bucket, prefix, region, accessKey } = group;
+  const { kind, folder, endpoint, bucket, prefix, region, accessKey, secretKeyFile } = group;
   if (kind !== 'remote') return { kind, folder: isAbsolute(folder) ? folder : resolve(home, folder) };
   const below = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
-  return { kind, remote: { endpoint: endpoint.replace(/\/$/, ''), bucket, prefix: below, region, accessKey } };
+  return {
+    kind,
+    remote: {
+      endpoint: endpoint.replace(/\/$/, ''),
+      bucket,
+      prefix: below,
+      region,
+      accessKey,
+      ...(secretKeyFile ? { secretKeyFile: resolve(home, secretKeyFile) } : {}),
+    },
+  };
 }
 
 async function readParents(path: string): Promise<Readonly<Record<string, string>>> {

@@ -88,7 +88,7 @@ export class Instances {
     for (const name of gone) this.#options.registry.remove(name);
     const changed = instances.filter((instance) => {
       const old = before.get(instanceName(instance));
-      return !old || JSON.stringify(old.plan) !== JSON.stringify(instance.plan);
+      return (!old || JSON.stringify(old.plan) !== JSON.stringify(instance.plan)) && !this.#replan(old, instance);
     });
     for (const instance of changed) if (!this.#isHere(instance)) this.#startFork(instance);
     const here = changed.filter((instance) => this.#isHere(instance));
@@ -151,6 +151,16 @@ export class Instances {
       plan,
       needs: needsOf(definition, this.#options.definitions),
     });
+  }
+
+  /** Hands a running instance its new plan. Result: false when it has to start anew with it. */
+  #replan(old: ServiceInstance | undefined, instance: ServiceInstance): boolean {
+    if (!old || !instance.definition.takesPlan?.(old.plan, instance.plan)) return false;
+    const name = instanceName(instance);
+    if (!this.#isHere(instance)) this.#options.supervisor?.replan(name, instance.plan);
+    else if (this.#here.has(name)) this.#here.get(name)?.replan(instance.plan);
+    else return false;
+    return true;
   }
 
   async #startOrRetry(instance: ServiceInstance): Promise<void> {

@@ -51,6 +51,9 @@ export function runFork(name: string, catalogue: Catalogue): void {
   let settings: Settings = resolveSettings(schema, []);
   let metrics: ProcessMetrics | undefined;
   let stop: ((timeoutMs: number) => Promise<void>) | undefined;
+  let started: Started | undefined;
+  /** A plan that came before the instance was started. */
+  let newerPlan: { readonly plan: unknown } | undefined;
   const log = createLog({
     level: () => settingValue(settings, 'log.level') as LogLevel,
     write: (line) => process.stdout.write(line),
@@ -86,6 +89,10 @@ export function runFork(name: string, catalogue: Catalogue): void {
         return;
       case 'gone':
         if (message.service !== name) registry.remove(message.service);
+        return;
+      case 'plan':
+        if (started) started.replan(message.plan);
+        else newerPlan = message;
         return;
       case 'settings':
         settings = resolveSettings(schema, message.settings);
@@ -131,16 +138,18 @@ export function runFork(name: string, catalogue: Catalogue): void {
     registry.watch((registration) => {
       if (registration.service === name) tell({ kind: 'registry', registration, remote: parts.remote });
     });
-    const started = await startOnceAvailable(instance, parts.surroundings);
+    const own = await startOnceAvailable(instance, parts.surroundings);
+    started = own;
+    if (newerPlan) own.replan(newerPlan.plan);
     const stopHealth = watchHealth({
-      started: () => [started],
+      started: () => [own],
       registry,
       everyMs: Number(settingValue(settings, 'process.checkMs')),
       log,
     });
     stop = async (timeoutMs) => {
       stopHealth();
-      await started.stop(AbortSignal.timeout(timeoutMs));
+      await own.stop(AbortSignal.timeout(timeoutMs));
       await parts.close();
     };
     // Asked to stop while it was starting.

@@ -22,6 +22,8 @@ export type ToFork =
     }
   | { readonly kind: 'registry'; readonly registration: Registration }
   | { readonly kind: 'gone'; readonly service: string }
+  /** A new plan that the instance takes over while it runs. */
+  | { readonly kind: 'plan'; readonly plan: unknown }
   | { readonly kind: 'settings'; readonly settings: readonly Given[] }
   | { readonly kind: 'metrics'; readonly id: number }
   | { readonly kind: 'stop'; readonly timeoutMs: number };

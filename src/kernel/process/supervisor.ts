@@ -109,6 +109,15 @@ export class Supervisor {
     this.#happened(child, { kind: 'start' });
   }
 
+  /** Tells a process of a new plan that it takes over while it runs; one that is just starting gets it as its first. */
+  replan(name: string, plan: unknown): void {
+    const child = this.#children.get(name);
+    if (!child) return;
+    child.spec = { ...child.spec, plan };
+    this.#send(child, { kind: 'plan', plan });
+    this.#publish(child);
+  }
+
   /** How other machines reach a service's process. */
   remote(name: string): RemoteAddresses | undefined {
     return this.#children.get(name)?.remote;

@@ -9,7 +9,7 @@ import type { Address, Registry } from '../services/registry.ts';
 import type { ServiceDefinition } from '../services/service.ts';
 import { settingsView } from '../settings/live-settings.ts';
 import { type Settings, settingValue } from '../settings/resolve.ts';
-import type { Secret, SettingsSpec } from '../settings/setting.ts';
+import { Secret, type SettingsSpec } from '../settings/setting.ts';
 import type { TlsIdentity, TlsMaterial } from '../transports/ca/tls.ts';
 import { createProcessChannels } from './channels.ts';
 import { sectionName } from './instances.ts';
@@ -103,6 +103,10 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
     http,
     forward: async (service, request, response) => (await forwarding.get()).forward(service, request, response),
     settings: (definition) => viewOf(definition, settings),
+    secret: (key) => {
+      const value = settings().byKey.get(key)?.value;
+      return value instanceof Secret ? value : undefined;
+    },
     engines,
     openDatabase: async (service) => openDatabase({ url: databaseUrl(home, settings(), service), name: service, log }),
     address: { kind: 'local', path },

@@ -11,7 +11,7 @@ import type { Endpoint } from '../calls/endpoint.ts';
 import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrations.ts';
 import type { Log } from '../log.ts';
-import type { SettingsSpec } from '../settings/setting.ts';
+import type { Secret, SettingsSpec } from '../settings/setting.ts';
 import { createRetry } from '../transports/retry-budget.ts';
 import { checkOnce } from './check.ts';
 import type { Engines } from './engines.ts';
@@ -44,6 +44,8 @@ export interface Surroundings {
   readonly forward: Micro['forward'];
   /** Values of a service's section, checked and frozen. */
   readonly settings: (definition: ServiceDefinition<SettingsSpec>) => unknown;
+  /** Of the platform's settings. */
+  readonly secret?: (key: string) => Secret | undefined;
   readonly engines: Engines;
   /** Opens the service's own database. */
   readonly openDatabase: (service: string) => Promise<Database>;
@@ -59,6 +61,8 @@ export interface Started {
   readonly name: string;
   readonly dispatcher: Dispatcher;
   readonly running: Running;
+  /** Hands a new plan to the instance, which goes on. */
+  replan(plan: unknown): void;
   stop(signal: AbortSignal): Promise<void>;
 }
 
@@ -93,11 +97,14 @@ export async function startInstance(instance: ServiceInstance, surroundings: Sur
   const name = instanceName(instance);
   const log = surroundings.log.with({ service: name });
   const stopping = new AbortController();
+  const planned = createPlanned(instance.plan);
+  let last: readonly [state: ServiceState, reason: string] = [ServiceState.Starting, ''];
   const register = (state: ServiceState, reason = ''): void => {
+    last = [state, reason];
     registry.set({
       service: name,
       contracts: definition.contracts.map((contract) => contract.typeName),
-      plan: instance.plan,
+      plan: planned.plan,
       address: { kind: 'direct' },
       http: definition.hasHttp ? { kind: 'direct' } : undefined,
       state,
@@ -117,7 +124,7 @@ export async function startInstance(instance: ServiceInstance, surroundings: Sur
       await migrate(database, definition.migrations);
       await migrate(database, answersMigrations, { area: 'answers' });
     }
-    const micro = await createMicro(instance, surroundings, log, database, stopping.signal);
+    const micro = await createMicro(instance, planned, { surroundings, log, database, signal: stopping.signal });
     const running = await definition.start(micro);
     const dispatcher = new Dispatcher(running.bindings, {
       service: name,
@@ -138,6 +145,10 @@ export async function startInstance(instance: ServiceInstance, surroundings: Sur
       name,
       dispatcher,
       running,
+      replan: (plan) => {
+        planned.take(plan);
+        register(...last);
+      },
       stop: async (signal) => {
         register(ServiceState.Stopping);
         stopping.abort();
@@ -158,12 +169,33 @@ export async function startInstance(instance: ServiceInstance, surroundings: Sur
   }
 }
 
+/** An instance's plan as it is now, and those who want to know of a new one. */
+function createPlanned(first: unknown) {
+  let plan = first;
+  const watchers: ((plan: unknown) => void)[] = [];
+  return {
+    get plan() {
+      return plan;
+    },
+    take: (next: unknown): void => {
+      plan = next;
+      for (const taken of watchers) taken(next);
+    },
+    watch: (taken: (plan: unknown) => void): void => void watchers.push(taken),
+  };
+}
+
+interface MicroParts {
+  readonly surroundings: Surroundings;
+  readonly log: Log;
+  readonly database: Database | undefined;
+  readonly signal: AbortSignal;
+}
+
 async function createMicro(
   instance: ServiceInstance,
-  surroundings: Surroundings,
-  log: Log,
-  database: Database | undefined,
-  signal: AbortSignal,
+  planned: ReturnType<typeof createPlanned>,
+  { surroundings, log, database, signal }: MicroParts,
 ): Promise<Micro<never>> {
   const name = instanceName(instance);
   const folder = join(surroundings.home, 'services', name);
@@ -178,7 +210,11 @@ async function createMicro(
     name,
     instance: instance.instance,
     settings: surroundings.settings(instance.definition) as never,
-    plan: instance.plan,
+    get plan(): unknown {
+      return planned.plan;
+    },
+    watchPlan: planned.watch,
+    secret: (key) => surroundings.secret?.(key),
     home: surroundings.home,
     folder,
     log,

@@ -7,7 +7,7 @@ import type { Database } from '../database/database.ts';
 import type { Migration } from '../database/migrations.ts';
 import type { Leases } from '../leases/leases.ts';
 import type { Log } from '../log.ts';
-import type { SettingsOf, SettingsSpec } from '../settings/setting.ts';
+import type { Secret, SettingsOf, SettingsSpec } from '../settings/setting.ts';
 import type { Stream, StreamSource } from '../streams/streams.ts';
 import type { Registry } from './registry.ts';
 
@@ -30,6 +30,8 @@ export interface ServiceDefinition<S extends SettingsSpec = SettingsSpec> {
   readonly placement: 'main' | 'fork';
   /** True: there are as many as the platform's plan names (`cellar.grpc.data.index.docs` ...), each with `micro.instance`. */
   readonly hasInstances?: boolean;
+  /** True for a new plan that a running instance takes over by `micro.watchPlan`; else, and when absent, it starts anew with it. */
+  readonly takesPlan?: (before: unknown, after: unknown) => boolean;
   /** Tables of its own database; absent: it keeps none. */
   readonly migrations?: readonly Migration[];
   /** It answers plain HTTP as well, through `Running.http`. */
@@ -80,8 +82,12 @@ export interface Micro<S = unknown> {
   readonly name: string;
   readonly instance: string;
   readonly settings: S;
-  /** What the platform's plan says of this instance; each service parses its own. */
+  /** What the platform's plan says of this instance now; each service parses its own. */
   readonly plan: unknown;
+  /** Calls `taken` with each new plan that the instance takes over while it runs. */
+  watchPlan(taken: (plan: unknown) => void): void;
+  /** A secret that the plan leaves out, such as `datasources.photos.secretKey`, as it is now; undefined when it is not set. */
+  secret(key: string): Secret | undefined;
   /** `CELLAR_HOME`. A service writes only below `folder`. */
   readonly home: string;
   /** The instance's own folder below `home`; exists. */
