@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import { Datasources } from '#gen/cellar/data/v1/datasources_pb.ts';
+import { Datasource_Kind, Datasources } from '#gen/cellar/data/v1/datasources_pb.ts';
 import { SyncStatus_State } from '#gen/cellar/data/v1/sync_pb.ts';
 import { SettingSchema, Settings } from '#gen/cellar/platform/v1/services_pb.ts';
 import type { Caller } from '#kernel/calls/caller.ts';
@@ -13,6 +13,7 @@ import { permissionDenied } from '#kernel/fault.ts';
 import { ServiceState } from '#kernel/services/registry.ts';
 import { defineService } from '#kernel/services/service.ts';
 import { until } from '#kernel/testing/engines.ts';
+import { startTestS3 } from '#s3/testing/server.ts';
 import { startDataPlatform, temporaryParent, user } from '../testing/data-platform.ts';
 import { checkFolder } from './logic/check-folder.ts';
 import { datasources } from './main.ts';
@@ -118,6 +119,30 @@ test('adding checks the folder, stores it, and waits for the services', async (t
   await client.deleteDatasource({ name: 'new' });
   assert.equal(stored.size, 0);
   await assert.rejects(client.deleteDatasource({ name: 'new' }), { reason: 'datasource_missing' });
+});
+
+test('a remote bucket is added when it answers to the keys given', async (t) => {
+  const { stored, client } = await start(t);
+  const there = await startTestS3(t);
+  const remote = { endpoint: `${there.endpoint}/`, bucket: 'photos', prefix: '2026', accessKey: 'AKTEST' };
+  const add = (more: object) =>
+    client.createDatasource({ datasource: { name: 'away', kind: Datasource_Kind.REMOTE, remote: { ...remote, ...more } } });
+  await assert.rejects(add({}), { reason: 'secret_missing' });
+  await assert.rejects(add({ secretKey: 'wrong' }), { reason: 'remote_credentials', code: 'failed_precondition' });
+  await assert.rejects(add({ secretKey: 'secret+/=', bucket: 'none' }), { reason: 'remote_bucket_missing' });
+  await assert.rejects(add({ secretKeyFile: '/none' }), { reason: 'secret_missing' });
+  assert.equal(stored.size, 0);
+  const asked = AbortSignal.timeout(100);
+  // Nobody starts its services here, so what comes back is what was asked for, without the secret.
+  await client
+    .createDatasource(
+      { datasource: { name: 'away', kind: Datasource_Kind.REMOTE, remote: { ...remote, secretKey: 'secret+/=' } } },
+      { signal: asked },
+    )
+    .catch(() => undefined);
+  await until(async () => stored.size === 7);
+  assert.deepEqual([...stored.keys()].at(-1), 'datasources.away.endpoint');
+  assert.equal(stored.get('datasources.away.prefix'), '"2026/"');
 });
 
 test('a resync tells its progress', async (t) => {

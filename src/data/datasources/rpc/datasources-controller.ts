@@ -106,7 +106,7 @@ export function createDatasourcesController(
   }
 
   /** What is stored of a new datasource, in this order: it is served once the last one is there. */
-  async function settingsOf(name: string, datasource: Datasource): Promise<[leaf: string, value: string][]> {
+  async function settingsOf(name: string, datasource: Datasource, signal: AbortSignal): Promise<[leaf: string, value: string][]> {
     const { kind, folder, remote } = datasource;
     if (kind !== Datasource_Kind.REMOTE) {
       const word = kind === Datasource_Kind.BUCKETS ? 'buckets' : 'folder';
@@ -114,7 +114,7 @@ export function createDatasourcesController(
       return [...(word === 'folder' ? [] : [['kind', word] as [string, string]]), ['folder', path]];
     }
     const { secretKey = '', secretKeyFile = '' } = remote ?? {};
-    const { endpoint, bucket, prefix, region, accessKey } = checkRemote(name, datasource, existing());
+    const { endpoint, bucket, prefix, region, accessKey } = await checkRemote(name, datasource, existing(), signal);
     return [
       ['kind', 'remote'],
       ...Object.entries({ bucket, prefix, region, accessKey, secretKey, secretKeyFile }).filter(([, value]) => value !== ''),
@@ -148,7 +148,7 @@ export function createDatasourcesController(
           hint: 'Choose another name, or remove that one first.',
         });
       }
-      const stored = await settingsOf(name, wanted);
+      const stored = await settingsOf(name, wanted, call.signal);
       if (wanted.kind !== Datasource_Kind.BUCKETS) await assertNoBucket(name);
       for (const [leaf, value] of stored) {
         await settings.setSetting({ key: `datasources.${name}.${leaf}`, value: JSON.stringify(value) }, { call });

@@ -1,11 +1,11 @@
 import { Code, Fault, failedPrecondition } from '#kernel/fault.ts';
 import type { ObjectChanges } from '#s3/backend.ts';
 import { installation } from '#s3/bucket-settings.ts';
+import { type RemoteAccount, RemoteClient } from '#s3/remote/remote-client.ts';
+import { listRemoteParts, listRemoteUploads, type RemotePlace } from '#s3/remote/remote-listing.ts';
 import type { RecordChange } from '../logic/change.ts';
 import type { FolderBackend } from '../logic/folder-backend.ts';
 import { RemoteBucket } from './remote-bucket.ts';
-import { type RemoteAccount, RemoteClient } from './remote-client.ts';
-import { listRemoteParts, listRemoteUploads, type RemotePlace } from './remote-listing.ts';
 import { RemoteTree } from './remote-tree.ts';
 import { abortRemoteUpload, completeRemoteUpload, createRemoteUpload, putRemotePart } from './remote-uploads.ts';
 

@@ -17,11 +17,11 @@ import type {
   WriteCondition,
 } from '#s3/backend.ts';
 import type { Tags } from '#s3/bucket-settings.ts';
+import type { RemoteClient } from '#s3/remote/remote-client.ts';
+import { listRemote, type RemotePlace } from '#s3/remote/remote-listing.ts';
+import { readInfo, writeHeaders } from '#s3/remote/remote-objects.ts';
 import { storedBody } from '#s3/stored-body.ts';
 import type { Change } from '../logic/change.ts';
-import type { RemoteClient } from './remote-client.ts';
-import { listRemote, type RemotePlace } from './remote-listing.ts';
-import { readInfo, writeHeaders } from './remote-objects.ts';
 import { putRemote, type RemoteCondition, type RemoteObject } from './remote-uploads.ts';
 
 export interface RemoteBucketOptions extends RemotePlace {

@@ -1,8 +1,8 @@
 import { Code, Fault, failedPrecondition } from '#kernel/fault.ts';
 import { parseXml, writeXml, xml } from '#lib/xml.ts';
 import type { CompletedPart, NewObject, ObjectBody, PartInfo, UploadChecksum } from '#s3/backend.ts';
-import type { RemoteClient } from './remote-client.ts';
-import { plainEtag, writeHeaders } from './remote-objects.ts';
+import type { RemoteClient } from '#s3/remote/remote-client.ts';
+import { plainEtag, writeHeaders } from '#s3/remote/remote-objects.ts';
 
 /** An object there, by its whole key. */
 export interface RemoteObject {

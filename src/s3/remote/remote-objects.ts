@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Code, Fault } from '#kernel/fault.ts';
 import { checksumAlgorithms } from '#lib/checksum.ts';
-import type { Checksums, Encryption, NewObject, ObjectHeaders, ObjectInfo } from '#s3/backend.ts';
+import type { Checksums, Encryption, NewObject, ObjectHeaders, ObjectInfo } from '../backend.ts';
 
 const names = {
   contentType: 'content-type',

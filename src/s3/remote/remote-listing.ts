@@ -1,6 +1,6 @@
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import { parseXml, type XmlNode } from '#lib/xml.ts';
-import type { ListedObject, ListPage, ListQuery, PartInfo, UploadInfo } from '#s3/backend.ts';
+import type { ListedObject, ListPage, ListQuery, PartInfo, UploadInfo } from '../backend.ts';
 import type { RemoteClient } from './remote-client.ts';
 import { plainEtag } from './remote-objects.ts';
 
