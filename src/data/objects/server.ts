@@ -30,6 +30,8 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
   const backend = openBackend(
     micro,
     async (change) => {
+      // No tree of files has it.
+      if (change.isHard) return;
       // Made here: a shared transaction does not know who is acting.
       const event = changeEvent(change);
       await database.transaction((tx) => stream.append(tx, [event]), { group: true });

@@ -1,17 +1,16 @@
-import type { BigIntStats } from 'node:fs';
 import { failedPrecondition } from '#kernel/fault.ts';
 import { createKeyedLock, type KeyedLock } from '#lib/keyed-lock.ts';
 import { isSystemError } from '#lib/system-error.ts';
-import type { ObjectInfo } from '#s3/backend.ts';
+import type { BucketSettings } from '#s3/bucket-settings.ts';
 import type { ObjectStore } from '../store/store.ts';
 import type { Change, RecordChange } from './change.ts';
+import type { ContentCoding } from './content-coding.ts';
 import { type Directory, openDirectory } from './directory.ts';
 import { createFolderNames, type FolderNames } from './folder-names.ts';
 import { createFolderPlace, type FolderPlace } from './folder-place.ts';
 import { mkdir, readdir, remove, writeFault } from './fs.ts';
+import { createGate, type Gate } from './gate.ts';
 import { privateFolder } from './key-path.ts';
-import { describe } from './object-info.ts';
-import { stampOf } from './stamp.ts';
 
 export interface BucketDiskOptions {
   readonly bucket: string;
@@ -20,8 +19,14 @@ export interface BucketDiskOptions {
   readonly store: ObjectStore;
   readonly record: RecordChange;
   readonly newId: () => string;
+  readonly now: () => number;
   /** Rejects when the folder at `root` is not the bucket's. */
   readonly assertThere: () => Promise<void>;
+  /** As they are now. */
+  readonly settings: () => BucketSettings;
+  readonly hasHardKeys: boolean;
+  /** Absent: nothing is encrypted. */
+  readonly coding?: ContentCoding | undefined;
 }
 
 /** What all verbs of one bucket share: its folder, what is kept of its objects, its locks, and the record of its changes. */
@@ -30,26 +35,38 @@ export class BucketDisk {
   readonly root: string;
   readonly store: ObjectStore;
   readonly newId: () => string;
+  readonly now: () => number;
   readonly names: FolderNames;
   readonly place: FolderPlace;
+  readonly coding: ContentCoding | undefined;
   /** Writers of one key take turns at the commit, so that a condition holds at the moment it is acted on. */
   readonly locks: KeyedLock = createKeyedLock();
+  /** Commits pass; who removes the bucket is alone. */
+  readonly gate: Gate = createGate();
+  /** False: no key of this bucket is a hard one, so nobody needs to look. */
+  hasHardKeys: boolean;
+  readonly #settings: () => BucketSettings;
   readonly #record: RecordChange;
   readonly #assertThere: () => Promise<void>;
 
-  constructor({ bucket, root, store, record, newId, assertThere }: BucketDiskOptions) {
+  constructor(options: BucketDiskOptions) {
+    const { bucket, root, store, newId, now, coding, locks } = { ...options, locks: this.locks };
     this.bucket = bucket;
     this.root = root;
     this.store = store;
     this.newId = newId;
+    this.now = now;
+    this.coding = coding;
+    this.hasHardKeys = options.hasHardKeys;
     this.names = createFolderNames(root);
-    this.place = createFolderPlace(bucket, root, store);
-    this.#record = record;
-    this.#assertThere = assertThere;
+    this.place = createFolderPlace({ bucket, root, store, locks, newId, temporary: () => this.privateDirectory('tmp') });
+    this.#settings = options.settings;
+    this.#record = options.record;
+    this.#assertThere = options.assertThere;
   }
 
-  async infoOf(key: string, stats: BigIntStats): Promise<ObjectInfo> {
-    return describe(key, stats, await this.store.find(this.bucket, key, stampOf(stats)));
+  get settings(): BucketSettings {
+    return this.#settings();
   }
 
   /** After each commit, before the write is acknowledged. */
@@ -57,8 +74,8 @@ export class BucketDisk {
     await this.#record({ bucket: this.bucket, ...change });
   }
 
-  async recordDeleted(keys: readonly string[]): Promise<void> {
-    for (const key of keys) await this.record({ key, kind: 'delete', sizeBytes: 0, mtimeMs: Date.now(), etag: '' });
+  async recordDeleted(keys: readonly string[], more: Pick<Change, 'versionId' | 'isHard'> = {}): Promise<void> {
+    for (const key of keys) await this.record({ key, kind: 'delete', sizeBytes: 0, mtimeMs: this.now(), etag: '', ...more });
   }
 
   /** Runs a write; the disk's faults become such as the writer may know. */
@@ -70,10 +87,20 @@ export class BucketDisk {
     }
   }
 
+  /** Runs the part of a write that changes what others see, with nobody else at the same key. */
+  async committing<T>(key: string, task: () => Promise<T>): Promise<T> {
+    return await this.writing(() => this.gate.pass(() => this.locks.run(key, task)));
+  }
+
   /** One of our own folders in the bucket, made when it is missing. Errors: `failed_precondition` when something else has its name. */
   async privateDirectory(...names: readonly string[]): Promise<Directory> {
+    return await this.ownDirectory([privateFolder, ...names]);
+  }
+
+  /** The same by the names from the bucket's folder on. */
+  async ownDirectory(folders: readonly string[]): Promise<Directory> {
     try {
-      return await this.#openOrMake([privateFolder, ...names]);
+      return await this.#openOrMake(folders);
     } catch (error) {
       if (!isSystemError(error, 'ELOOP', 'ENOTDIR')) throw error;
       throw failedPrecondition(`Cannot write to bucket "${this.bucket}": "${privateFolder}" in it is a link or a file`, {
@@ -86,14 +113,14 @@ export class BucketDisk {
 
   async #openOrMake(folders: readonly string[]): Promise<Directory> {
     try {
-      return await openDirectory(this.root, folders);
+      return openDirectory(this.root, folders);
     } catch (error) {
       if (!isSystemError(error, 'ENOENT')) throw error;
     }
     // Where a disk was they are missing too.
     await this.#assertThere();
     for (let depth = 1; depth <= folders.length; depth++) {
-      using parent = await openDirectory(this.root, folders.slice(0, depth - 1));
+      using parent = openDirectory(this.root, folders.slice(0, depth - 1));
       try {
         await mkdir(parent.at(folders[depth - 1]!));
         await parent.sync();
@@ -101,12 +128,12 @@ export class BucketDisk {
         if (!isSystemError(error, 'EEXIST')) throw error;
       }
     }
-    return await openDirectory(this.root, folders);
+    return openDirectory(this.root, folders);
   }
 
   /** Removes what writes left behind when the process was killed. Only while no other process writes to this bucket. */
   async sweep(): Promise<void> {
-    using temporary = await this.place.find([privateFolder, 'tmp']);
+    using temporary = this.place.find([privateFolder, 'tmp']);
     if (!temporary) return;
     for (const name of await readdir(temporary.at('.'))) await remove(temporary.at(name), { recursive: true, force: true });
   }

@@ -1,6 +1,7 @@
-import { constants, readlinkSync } from 'node:fs';
+import { constants, openSync, readlinkSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { close, fsync, open, realpath, systemError } from './fs.ts';
+import { syncFolder } from './folder-sync.ts';
+import { close, systemError } from './fs.ts';
 
 /**
  * A folder held open, so that what is done in it happens in that very folder whatever its path becomes meanwhile.
@@ -19,30 +20,30 @@ const isLinux = process.platform === 'linux';
  * Opens a folder below `root`, a path without symbolic links.
  *
  * Symbolic links are not followed, neither as the last nor as an inner name. On Linux this holds even when somebody swaps a folder
- * for a link meanwhile: the kernel is asked what was opened, and entries are named through the open folder.
+ * for a link meanwhile: the kernel is asked what was opened, and entries are named through the open folder. The kernel answers from
+ * memory for folders that are in use; a trip to another thread would cost many times more.
  * Errors: `ENOENT`, `ENOTDIR`, and `ELOOP` when a link is on the way.
  */
-export async function openDirectory(root: string, folders: readonly string[]): Promise<Directory> {
-  const path = join(root, ...folders);
-  const fd = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  const directory: Directory = {
-    fd,
-    at: (name) => (isLinux ? `/proc/self/fd/${fd}/${name}` : join(path, name)),
-    sync: () => fsync(fd),
-    [Symbol.dispose]: () => close(fd),
-  };
+export function openDirectory(root: string, folders: readonly string[]): Directory {
+  const path = folders.length === 0 ? root : join(root, ...folders);
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
-    await assertOpened(fd, path);
-    return directory;
+    assertOpened(fd, path);
   } catch (error) {
     close(fd);
     throw error;
   }
+  return {
+    fd,
+    at: (name) => (isLinux ? `/proc/self/fd/${fd}/${name}` : join(path, name)),
+    sync: () => syncFolder(fd),
+    [Symbol.dispose]: () => close(fd),
+  };
 }
 
 /** Checks that an open file or folder is the one at `path` and was not reached through a symbolic link. */
-export async function assertOpened(fd: number, path: string): Promise<void> {
-  const opened = isLinux ? readlinkSync(`/proc/self/fd/${fd}`) : await realpath(path);
+export function assertOpened(fd: number, path: string): void {
+  const opened = isLinux ? readlinkSync(`/proc/self/fd/${fd}`) : realpathSync.native(path);
   if (opened === path) return;
   if (opened === `${path} (deleted)`) throw systemError('ENOENT', path);
   throw systemError('ELOOP', path);

@@ -1,6 +1,6 @@
 import type { ByteRange } from '#lib/byte-range.ts';
 import type { ByteStream } from '#s3/backend.ts';
-import { close, read } from './fs.ts';
+import { close, read, readNow } from './fs.ts';
 
 const pieceSizeBytes = 256 * 1024;
 
@@ -48,6 +48,19 @@ export async function readPart(fd: number, range: ByteRange): Promise<Uint8Array
   let filled = 0;
   while (filled < length) {
     const count = await read(fd, buffer.subarray(filled), length - filled, range.first + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return buffer.subarray(0, filled);
+}
+
+/** The same without waiting, for small parts. */
+export function readPartNow(fd: number, range: ByteRange): Uint8Array {
+  const length = range.last + 1 - range.first;
+  const buffer = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const count = readNow(fd, buffer, filled, length - filled, range.first + filled);
     if (count === 0) break;
     filled += count;
   }

@@ -1,12 +1,15 @@
 import { BucketDisk, type BucketDiskOptions } from './bucket-disk.ts';
 import { FolderMarkers } from './folder-markers.ts';
+import { FolderRemover } from './folder-remover.ts';
 import { FolderTree } from './folder-tree.ts';
 import { FolderUploads } from './folder-uploads.ts';
+import { KeptVersions } from './kept-versions.ts';
+import { ObjectDeleter } from './object-deleter.ts';
+import { ObjectFinder } from './object-finder.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectWriter } from './object-writer.ts';
 
 export interface FolderBucketOptions extends BucketDiskOptions {
-  readonly now: () => number;
   /** The smallest part but the last; 5 MiB when absent. */
   readonly partSizeBytesMin?: number | undefined;
 }
@@ -14,18 +17,26 @@ export interface FolderBucketOptions extends BucketDiskOptions {
 /** The objects of one bucket as files below one folder, by who does what with them. */
 export interface FolderBucket {
   readonly disk: BucketDisk;
+  readonly finder: ObjectFinder;
+  readonly kept: KeptVersions;
   readonly reader: ObjectReader;
   readonly writer: ObjectWriter;
+  readonly deleter: ObjectDeleter;
   readonly tree: FolderTree;
+  readonly remover: FolderRemover;
   readonly uploads: FolderUploads;
 }
 
 export function createFolderBucket(options: FolderBucketOptions): FolderBucket {
   const { now, partSizeBytesMin } = options;
   const disk = new BucketDisk(options);
-  const reader = new ObjectReader(disk);
-  const markers = new FolderMarkers(disk, reader);
-  const writer = new ObjectWriter(disk, reader, markers);
+  const finder = new ObjectFinder(disk);
+  const kept = new KeptVersions(disk);
+  const markers = new FolderMarkers(disk, finder);
+  const reader = new ObjectReader(disk, finder, kept);
+  const writer = new ObjectWriter(disk, finder, kept, markers);
+  const deleter = new ObjectDeleter(disk, finder, kept, markers);
   const uploads = new FolderUploads({ disk, writer, now, partSizeBytesMin });
-  return { disk, reader, writer, tree: new FolderTree(disk, markers), uploads };
+  const tree = new FolderTree({ disk, finder, kept, markers });
+  return { disk, finder, kept, reader, writer, deleter, tree, remover: new FolderRemover(disk, deleter), uploads };
 }

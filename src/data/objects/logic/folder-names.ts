@@ -1,4 +1,4 @@
-import type { Dirent } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 import { sortUtf8 } from '#lib/utf8-order.ts';
 import { openDirectory } from './directory.ts';
 import { fstat, readdir } from './fs.ts';
@@ -6,13 +6,16 @@ import { privateFolder } from './key-path.ts';
 
 /** Names of the files and folders in a folder, in the order their keys have; folders end with `/`. */
 export interface FolderNames {
-  of(folders: readonly string[]): Promise<readonly string[]>;
+  /** At once for what is remembered, and for small folders. */
+  of(folders: readonly string[]): readonly string[] | Promise<readonly string[]>;
 }
 
-const foldersMax = 200;
+const foldersMax = 2_000;
 const namesMax = 2_000_000;
 /** A folder that changed this short before it was read may change again within the same tick of its clock. */
 const settledMs = 100;
+/** Of a folder's own file. Up to this a trip to another thread costs more than reading it. */
+const smallSizeBytesMax = 64 * 1024;
 
 interface Known {
   readonly names: readonly string[];
@@ -31,29 +34,43 @@ export function createFolderNames(root: string, now: () => number = Date.now): F
     count -= known.get(path)?.names.length ?? 0;
     known.delete(path);
   };
+  const remember = (path: string, folder: Known): readonly string[] => {
+    forget(path);
+    const isSettled = now() - Number(folder.mtimeNs / 1_000_000n) > settledMs;
+    if (!isSettled || folder.names.length > namesMax) return folder.names;
+    known.set(path, folder);
+    count += folder.names.length;
+    for (const oldest of known.keys()) {
+      if (known.size <= foldersMax && count <= namesMax) break;
+      forget(oldest);
+    }
+    return folder.names;
+  };
   return {
-    async of(folders) {
+    of(folders) {
       const path = folders.join('/');
-      using directory = await openDirectory(root, folders);
-      const { ino, mtimeNs } = fstat(directory.fd);
-      const earlier = known.get(path);
-      if (earlier?.ino === ino && earlier.mtimeNs === mtimeNs) {
-        known.delete(path);
-        known.set(path, earlier);
-        return earlier.names;
-      }
-      forget(path);
-      const isSettled = now() - Number(mtimeNs / 1_000_000n) > settledMs;
-      const names = sortUtf8(entryNames(await readdir(directory.at('.'), { withFileTypes: true }), folders.length === 0));
-      if (isSettled && names.length <= namesMax) {
-        known.set(path, { names, ino, mtimeNs });
-        count += names.length;
-        for (const oldest of known.keys()) {
-          if (known.size <= foldersMax && count <= namesMax) break;
-          forget(oldest);
+      const isRoot = folders.length === 0;
+      const directory = openDirectory(root, folders);
+      let isAhead = false;
+      try {
+        const { ino, mtimeNs, size } = fstat(directory.fd);
+        const earlier = known.get(path);
+        if (earlier?.ino === ino && earlier.mtimeNs === mtimeNs) {
+          known.delete(path);
+          known.set(path, earlier);
+          return earlier.names;
         }
+        if (size <= smallSizeBytesMax) {
+          const entries = readdirSync(directory.at('.'), { withFileTypes: true });
+          return remember(path, { names: sortUtf8(entryNames(entries, isRoot)), ino, mtimeNs });
+        }
+        isAhead = true;
+        return readdir(directory.at('.'), { withFileTypes: true })
+          .then((entries) => remember(path, { names: sortUtf8(entryNames(entries, isRoot)), ino, mtimeNs }))
+          .finally(() => directory[Symbol.dispose]());
+      } finally {
+        if (!isAhead) directory[Symbol.dispose]();
       }
-      return names;
     },
   };
 }

@@ -1,10 +1,15 @@
-import { alreadyExists, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
-import { isSystemError } from '#lib/system-error.ts';
+import { alreadyExists, invalidArgument } from '#kernel/fault.ts';
 import type { ObjectInfo } from '#s3/backend.ts';
+import type { ObjectRow, StoreChange } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
 import type { FolderMarkers } from './folder-markers.ts';
-import { noSuchKey, remove, rename, rmdir, statsOf } from './fs.ts';
-import { parseKey } from './key-path.ts';
+import { lookAt, noSuchKey, rename } from './fs.ts';
+import type { KeptVersions } from './kept-versions.ts';
+import { type KeyPath, parseKey } from './key-path.ts';
+import type { ObjectFinder } from './object-finder.ts';
+import { describe } from './object-info.ts';
+import { isLocked, locked } from './object-lock.ts';
+import { stampOf } from './stamp.ts';
 
 /** What is at a path: a file, or a folder. */
 export interface Entry {
@@ -12,13 +17,26 @@ export interface Entry {
   readonly info: ObjectInfo;
 }
 
+export interface FolderTreeParts {
+  readonly disk: BucketDisk;
+  readonly finder: ObjectFinder;
+  readonly kept: KeptVersions;
+  readonly markers: FolderMarkers;
+}
+
+const pageSize = 500;
+
 /** The verbs of one bucket that a tree of files and folders needs and S3 does not have. Paths are keys; `/` at the end of a folder's is optional. */
 export class FolderTree {
   readonly #disk: BucketDisk;
+  readonly #finder: ObjectFinder;
+  readonly #kept: KeptVersions;
   readonly #markers: FolderMarkers;
 
-  constructor(disk: BucketDisk, markers: FolderMarkers) {
+  constructor({ disk, finder, kept, markers }: FolderTreeParts) {
     this.#disk = disk;
+    this.#finder = finder;
+    this.#kept = kept;
     this.#markers = markers;
   }
 
@@ -29,88 +47,117 @@ export class FolderTree {
 
   /** What is at a path, with or without `/` at its end; the empty path is the bucket's folder. Errors: `no_such_key`. */
   async stat(path: string): Promise<Entry> {
+    const { bucket, place, settings, store } = this.#disk;
     const { folders, name } = path === '' ? { folders: [], name: '.' } : parseKey(path);
-    using parent = await this.#disk.place.find(folders);
-    const stats = parent && (await statsOf(parent.at(name)));
-    if (stats?.isFile() && !path.endsWith('/')) return { kind: 'file', info: await this.#disk.infoOf(path, stats) };
-    if (stats?.isDirectory()) return { kind: 'folder', info: await this.#disk.infoOf(path === '' ? '' : folderKey(path), stats) };
-    throw noSuchKey(path);
+    using parent = place.find(folders);
+    const stats = parent && lookAt(parent.at(name));
+    const kind = stats?.isDirectory() ? 'folder' : 'file';
+    if (!stats || (kind === 'file' && (!stats.isFile() || path.endsWith('/')))) throw noSuchKey(path);
+    const key = kind === 'file' || path === '' ? path : folderKey(path);
+    const row = await store.find(bucket, key, stampOf(stats));
+    return { kind, info: describe(key, stats, row, kind === 'file' && settings.versioning !== undefined) };
   }
 
   /**
-   * Gives a file or folder another path in this bucket; missing folders on the way are made.
+   * Gives a file or folder another path in this bucket; missing folders on the way are made. What is kept of objects goes with them; in a
+   * versioned bucket their older versions stay where they were, below a delete marker.
    *
    * With `replace` a file may take the place of a file. Durable when it resolves.
-   * Errors: `no_such_key`; `already_exists` with reason `key_exists`; `invalid_argument` for a folder into itself.
+   * Errors: `no_such_key`; `already_exists` with reason `key_exists`; `invalid_argument` for a folder into itself; `permission_denied` with
+   * reason `object_locked` where a version must stay.
    */
   async move(from: string, to: string, options: { readonly replace?: boolean } = {}): Promise<void> {
-    const { bucket, locks, place, store } = this.#disk;
-    const source = parseKey(from);
-    const target = parseKey(to);
     const { kind } = await this.stat(from);
     const [fromKey, toKey] = kind === 'folder' ? [folderKey(from), folderKey(to)] : [from, to];
     if (fromKey === toKey) return;
-    if (kind === 'file' && target.isFolder)
+    if (kind === 'file' && parseKey(to).isFolder)
       throw invalidArgument(`Cannot move file ${JSON.stringify(from)} to a folder's path`, { reason: 'invalid_key' });
     if (kind === 'folder' && toKey.startsWith(fromKey)) {
       throw invalidArgument(`Cannot move folder ${JSON.stringify(from)} into itself`, { reason: 'key_conflict' });
     }
     const [first, second] = [fromKey, toKey].sort() as [string, string];
-    await this.#disk.writing(() =>
-      locks.run(first, () =>
-        locks.run(second, async () => {
-          using fromParent = await place.find(source.folders);
-          if (!fromParent || !(await statsOf(fromParent.at(source.name)))) throw noSuchKey(from);
-          using toParent = await place.ensure(target.folders);
-          const there = await statsOf(toParent.at(target.name));
-          if (there && !(options.replace && kind === 'file' && there.isFile())) {
-            throw alreadyExists(`Cannot move to ${JSON.stringify(to)}: something is there`, { reason: 'key_exists' });
-          }
-          await rename(fromParent.at(source.name), toParent.at(target.name));
-          await Promise.all([fromParent.sync(), toParent.sync()]);
-          if (kind === 'folder') await store.moveTree(bucket, fromKey, toKey);
-          else await store.move(bucket, fromKey, toKey);
-          const { info } = await this.stat(toKey);
-          const { sizeBytes, mtimeMs, etag } = info;
-          await this.#disk.record({ key: toKey, kind: 'move', fromKey, sizeBytes, mtimeMs, etag });
-          await this.#disk.recordDeleted(await place.prune(source.folders));
-        }),
+    await this.#disk.committing(first, () =>
+      this.#disk.locks.run(second, () =>
+        kind === 'folder' ? this.#moveFolder(fromKey, toKey) : this.#moveFile(fromKey, toKey, options.replace ?? false),
       ),
     );
   }
 
-  /**
-   * Removes a folder; with `recursive` also all that is in it, which vanishes at once and is erased before this resolves.
-   * Errors: `no_such_key`; `failed_precondition` with reason `folder_not_empty`.
-   */
-  async removeFolder(path: string, options: { readonly recursive?: boolean } = {}): Promise<void> {
-    const { bucket, locks, place, store } = this.#disk;
-    const key = folderKey(path);
-    const { folders, name } = parseKey(key);
-    await this.#disk.writing(() =>
-      locks.run(key, async () => {
-        using parent = await place.find(folders);
-        if (!parent || !(await statsOf(parent.at(name)))?.isDirectory()) throw noSuchKey(key);
-        using temporary = await this.#disk.privateDirectory('tmp');
-        const away = temporary.at(this.#disk.newId());
-        try {
-          if (options.recursive) await rename(parent.at(name), away);
-          else await rmdir(parent.at(name));
-        } catch (error) {
-          if (!isSystemError(error, 'ENOTEMPTY', 'EEXIST')) throw error;
-          throw failedPrecondition(`Cannot remove folder ${JSON.stringify(path)}: it is not empty`, {
-            reason: 'folder_not_empty',
-            cause: error,
-          });
-        }
-        await parent.sync();
-        await store.removeTree(bucket, key);
-        await this.#disk.recordDeleted([key]);
-        await this.#disk.recordDeleted(await place.prune(folders));
-        if (options.recursive) await remove(away, { recursive: true, force: true });
-      }),
-    );
+  async #moveFile(from: string, to: string, isReplacing: boolean): Promise<void> {
+    const { bucket, now, place, settings, store } = this.#disk;
+    const [source, target] = [parseKey(from), parseKey(to)];
+    const found = await this.#finder.find(from);
+    if (found?.kind !== 'file') throw noSuchKey(from);
+    if (found.row && isLocked(found.row, now())) throw locked(from, 'it is retained or has a legal hold');
+    using fromParent = place.find(source.folders);
+    using toParent = await place.ensure(target.folders);
+    const there = lookAt(toParent.at(target.name));
+    if (!fromParent) throw noSuchKey(from);
+    if (there && !(isReplacing && there.isFile())) throw taken(to);
+    const replaced = await this.#finder.find(to);
+    const row: ObjectRow | undefined = found.row && { ...found.row, key: to };
+    const isVersioned = settings.versioning !== undefined;
+    const kept = isVersioned && replaced ? replaced : undefined;
+    const rest: StoreChange[] = [
+      { kind: 'prune', key: to, stamp: found.stamp },
+      { kind: 'remove', key: from },
+      ...(isVersioned ? [{ kind: 'mark', key: from, versionId: this.#disk.newId(), mtimeMs: now() } as const] : []),
+    ];
+    await store.write(bucket, [
+      ...(row ? [{ kind: 'put', row } as const] : []),
+      ...(kept ? [this.#kept.putOf(kept)] : []),
+      { kind: 'begin', intent: { key: to, stamp: this.#finder.stampAt(to), rest } },
+    ]);
+    if (kept && !(await this.#kept.keep(kept))) throw taken(to);
+    await rename(fromParent.at(source.name), toParent.at(target.name));
+    await Promise.all([toParent.sync(), fromParent.sync()]);
+    await store.write(bucket, [...rest, { kind: 'end', key: to }]);
+    await this.#recordMove(from, to, source);
+  }
+
+  async #moveFolder(from: string, to: string): Promise<void> {
+    const { bucket, now, place, settings, store } = this.#disk;
+    const [source, target] = [parseKey(from), parseKey(to)];
+    if (settings.objectLock) await this.#assertNoneLocked(from);
+    using fromParent = place.find(source.folders);
+    if (!fromParent || !lookAt(fromParent.at(source.name))?.isDirectory()) throw noSuchKey(from);
+    using toParent = await place.ensure(target.folders);
+    if (lookAt(toParent.at(target.name))) throw taken(to);
+    const mark = { kind: 'mark_tree', prefix: from, versionId: this.#disk.newId(), mtimeMs: now() } as const;
+    const rest: StoreChange[] = [{ kind: 'remove_tree', prefix: from }, ...(settings.versioning === undefined ? [] : [mark])];
+    await store.write(bucket, [
+      { kind: 'copy_tree', from, to },
+      { kind: 'begin', intent: { key: to, stamp: '', rest } },
+    ]);
+    await rename(fromParent.at(source.name), toParent.at(target.name));
+    await Promise.all([toParent.sync(), fromParent.sync()]);
+    await store.write(bucket, [...rest, { kind: 'end', key: to }]);
+    await this.#recordMove(from, to, source);
+  }
+
+  async #recordMove(fromKey: string, key: string, source: KeyPath): Promise<void> {
+    const { sizeBytes, mtimeMs, etag } = (await this.stat(key)).info;
+    await this.#disk.record({ key, kind: 'move', fromKey, sizeBytes, mtimeMs, etag });
+    await this.#disk.recordDeleted(await this.#disk.place.prune(source.folders));
+  }
+
+  /** Rows of a folder that moves away; a version that must stay stays. */
+  async #assertNoneLocked(prefix: string): Promise<void> {
+    const { bucket, now, store } = this.#disk;
+    for (let last = { key: prefix, stamp: '' }; ; ) {
+      const rows = await store.after(bucket, last.key, last.stamp, pageSize);
+      for (const row of rows) {
+        if (!row.key.startsWith(prefix)) return;
+        if (isLocked(row, now())) throw locked(row.key, 'it is retained or has a legal hold');
+      }
+      const end = rows.at(-1);
+      if (!end || rows.length < pageSize) return;
+      last = end;
+    }
   }
 }
+
+const taken = (key: string): Error =>
+  alreadyExists(`Cannot move to ${JSON.stringify(key)}: something is there`, { reason: 'key_exists' });
 
 const folderKey = (path: string): string => (path.endsWith('/') ? path : `${path}/`);

@@ -16,7 +16,7 @@ import type { BucketDisk } from './bucket-disk.ts';
 import { chooseParts, completeEtag, compositeChecksum } from './complete-parts.ts';
 import { type Directory, openDirectory } from './directory.ts';
 import { readdir, readFile, remove, unlink } from './fs.ts';
-import { folderHasNoContent, parseKey, privateFolder } from './key-path.ts';
+import { plainPath, privateFolder } from './key-path.ts';
 import type { ObjectWriter } from './object-writer.ts';
 import { joinedBody, partFileName, readParts } from './part-files.ts';
 import { writeTemporaryFile } from './temporary-file.ts';
@@ -60,7 +60,7 @@ export class FolderUploads {
   }
 
   async create(key: string, headers: ObjectHeaders, checksum: UploadChecksum | undefined): Promise<string> {
-    if (parseKey(key).isFolder) throw folderHasNoContent(key);
+    plainPath(key);
     return await this.#disk.writing(async () => {
       const uploadId = this.#disk.newId();
       const record: UploadRecord = { key, headers, initiatedMs: this.#now(), ...(checksum ? { checksum } : {}) };
@@ -155,7 +155,7 @@ export class FolderUploads {
 
   async #ids(): Promise<readonly string[]> {
     try {
-      using uploads = await openDirectory(this.#disk.root, [privateFolder, 'uploads']);
+      using uploads = openDirectory(this.#disk.root, [privateFolder, 'uploads']);
       return await readdir(uploads.at('.'));
     } catch (error) {
       if (isSystemError(error, 'ENOENT')) return [];
@@ -166,7 +166,7 @@ export class FolderUploads {
   async #open(uploadId: string): Promise<Directory> {
     if (!/^[0-9a-f]{32}$/.test(uploadId)) throw noSuchUpload(uploadId);
     try {
-      return await openDirectory(this.#disk.root, [privateFolder, 'uploads', uploadId]);
+      return openDirectory(this.#disk.root, [privateFolder, 'uploads', uploadId]);
     } catch (error) {
       throw isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP') ? noSuchUpload(uploadId) : error;
     }

@@ -4,7 +4,8 @@ import type { FolderNames } from './folder-names.ts';
 
 /** Goes through the keys below a folder in the order of their UTF-8 bytes; keys that end with `/` are folders. */
 export interface FolderWalk {
-  next(): Promise<string | undefined>;
+  /** A promise only where a folder has to be read that takes long: there are a million keys. */
+  next(): string | undefined | Promise<string | undefined>;
   /** Leaves out what comes next and starts with `prefix`; folders in there are not read. */
   skip(prefix: string): void;
 }
@@ -27,38 +28,54 @@ export function walkFolder(folderNames: FolderNames, prefix: string, after: stri
   let pending: string | undefined = '';
   let skipped: string | undefined;
 
-  async function enter(folder: string): Promise<void> {
-    try {
-      const names = await folderNames.of(folder.split('/').slice(0, -1));
-      stack.push({ folder, names, index: lowest.startsWith(folder) ? firstIndex(names, lowest.slice(folder.length)) : 0 });
-    } catch (error) {
+  /** A promise when the names are not there at once. */
+  function enter(folder: string): Promise<void> | undefined {
+    const push = (names: readonly string[]): void => {
+      const isOnTheWay = lowest.startsWith(folder);
+      stack.push({ folder, names, index: isOnTheWay ? firstIndex(names, lowest.slice(folder.length)) : 0 });
+    };
+    const gone = (error: unknown): void => {
       if (folder === '' || !isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
+    };
+    try {
+      const names = folderNames.of(folder === '' ? [] : folder.slice(0, -1).split('/'));
+      if (names instanceof Promise) return names.then(push, gone);
+      push(names);
+    } catch (error) {
+      gone(error);
+    }
+    return undefined;
+  }
+
+  function next(): string | undefined | Promise<string | undefined> {
+    for (;;) {
+      if (pending !== undefined) {
+        const folder = pending;
+        pending = undefined;
+        const entering = isSkipped(folder) ? undefined : enter(folder);
+        if (entering) return entering.then(next);
+      }
+      const frame = stack.at(-1);
+      if (!frame) return undefined;
+      const name = frame.names[frame.index++];
+      if (name === undefined) {
+        stack.pop();
+        continue;
+      }
+      const key = frame.folder + name;
+      if (isSkipped(key)) continue;
+      const isInside = key.startsWith(prefix);
+      if (!isInside && !prefix.startsWith(key) && compareUtf8(key, prefix) > 0) {
+        stack.length = 0;
+        return undefined;
+      }
+      if (key.endsWith('/') && (isInside || prefix.startsWith(key))) pending = key;
+      if (isInside && compareUtf8(key, after) > 0) return key;
     }
   }
 
   return {
-    async next() {
-      for (;;) {
-        if (pending !== undefined && !isSkipped(pending)) await enter(pending);
-        pending = undefined;
-        const frame = stack.at(-1);
-        if (!frame) return undefined;
-        const name = frame.names[frame.index++];
-        if (name === undefined) {
-          stack.pop();
-          continue;
-        }
-        const key = frame.folder + name;
-        if (isSkipped(key)) continue;
-        const isInside = key.startsWith(prefix);
-        if (!isInside && !prefix.startsWith(key) && compareUtf8(key, prefix) > 0) {
-          stack.length = 0;
-          return undefined;
-        }
-        if (key.endsWith('/') && (isInside || prefix.startsWith(key))) pending = key;
-        if (isInside && compareUtf8(key, after) > 0) return key;
-      }
-    },
+    next,
     skip(skippedPrefix) {
       skipped = skippedPrefix;
     },

@@ -12,6 +12,8 @@ export const fsync = promisify(fs.fsync);
 export const fdatasync = promisify(fs.fdatasync);
 export const mkdir = promisify(fs.mkdir);
 export const rename = promisify(fs.rename);
+export const link = promisify(fs.link);
+export const copyFile = promisify(fs.copyFile);
 export const unlink = promisify(fs.unlink);
 export const rmdir = promisify(fs.rmdir);
 export const remove = promisify(fs.rm);
@@ -25,7 +27,16 @@ export const futimes = promisify(fs.futimes);
 export const lstat = (path: string): Promise<fs.BigIntStats> =>
   new Promise((resolve, reject) => fs.lstat(path, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats))));
 
-// The kernel answers these two from memory for an open file; a trip to another thread would cost many times more.
+// The kernel answers these from memory; a trip to another thread would cost many times more.
+/** `undefined` when nothing is there. */
+export const lookAt = (path: string): fs.BigIntStats | undefined => {
+  try {
+    return fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (isSystemError(error, 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
+    throw error;
+  }
+};
 export const close = (fd: number): void => fs.closeSync(fd);
 export const fstat = (fd: number): fs.BigIntStats => fs.fstatSync(fd, { bigint: true });
 
@@ -34,6 +45,8 @@ export const read = (fd: number, buffer: Uint8Array, length: number, position: n
     fs.read(fd, buffer, 0, length, position, (error, count) => (error ? reject(error) : resolve(count))),
   );
 /** Without `position`: after what was written before. */
+export const readNow = (fd: number, buffer: Uint8Array, at: number, length: number, position: number): number =>
+  fs.readSync(fd, buffer, at, length, position);
 export const writev = (fd: number, buffers: readonly Uint8Array[], position: number | null = null): Promise<number> =>
   new Promise((resolve, reject) => fs.writev(fd, buffers, position, (error, count) => (error ? reject(error) : resolve(count))));
 
@@ -81,6 +94,8 @@ export async function statsOf(path: string): Promise<fs.BigIntStats | undefined>
     throw error;
   }
 }
+
+export const removeIfThere = (path: string): Promise<boolean> => isRemoved(unlink(path));
 
 /** False when there was nothing to remove. */
 export async function isRemoved(removal: Promise<void>): Promise<boolean> {

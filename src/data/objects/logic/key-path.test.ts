@@ -26,7 +26,9 @@ const refused: readonly (readonly [key: string, reason: string])[] = [
   ['.cellar', 'invalid_key'],
   ['.cellar/', 'invalid_key'],
   ['.cellar/tmp/x', 'invalid_key'],
-  [`a/${'ü'.repeat(128)}`, 'key_too_long'],
+  [`a/${'ü'.repeat(128)}`, 'invalid_key'],
+  ['a\u241bFF', 'invalid_key'],
+  ['ü'.repeat(513), 'key_too_long'],
 ];
 for (const [key, reason] of refused) {
   test(`${JSON.stringify(key).slice(0, 30)} is refused`, () => {

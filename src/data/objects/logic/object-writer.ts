@@ -1,107 +1,116 @@
-import { invalidArgument } from '#kernel/fault.ts';
-import { isSystemError } from '#lib/system-error.ts';
+import { aborted } from '#kernel/fault.ts';
 import type { ObjectBody, ObjectInfo, PutOptions, WriteCondition } from '#s3/backend.ts';
+import type { ObjectRow, StoreChange, StoredObject } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
 import type { FolderMarkers } from './folder-markers.ts';
-import { isRemoved, statsOf, unlink } from './fs.ts';
-import { folderHasNoContent, parseKey } from './key-path.ts';
-import { withContentType } from './object-info.ts';
-import type { ObjectReader } from './object-reader.ts';
+import type { KeptVersions } from './kept-versions.ts';
+import { plainPath } from './key-path.ts';
+import { attemptsMax, dropHard, type KeyPlace, movesIn, placeFor } from './key-place.ts';
+import type { FoundObject, ObjectFinder } from './object-finder.ts';
+import { describeNew } from './object-info.ts';
+import { attributesOf } from './stored.ts';
 import { type TemporaryFile, writeTemporaryFile } from './temporary-file.ts';
 
-export interface CommitOptions extends PutOptions {
-  readonly etag: string;
-  readonly checksums: ObjectInfo['checksums'];
+/** What is to be kept with a written file, and when it may be. */
+export interface CommitOptions extends Omit<StoredObject, 'versionId'> {
+  readonly condition?: WriteCondition | undefined;
 }
 
-/** A folder may vanish between being found and being written to, when its last object is deleted at that moment. */
-const attemptsMax = 8;
-
-/** Writes and deletes the objects of one bucket, which are files below one folder. The verbs are those of `Backend`. */
+/** Writes the objects of one bucket. The verbs are those of `Backend`. */
 export class ObjectWriter {
   readonly #disk: BucketDisk;
-  readonly #reader: ObjectReader;
+  readonly #finder: ObjectFinder;
+  readonly #kept: KeptVersions;
   readonly #markers: FolderMarkers;
 
-  constructor(disk: BucketDisk, reader: ObjectReader, markers: FolderMarkers) {
+  constructor(disk: BucketDisk, finder: ObjectFinder, kept: KeptVersions, markers: FolderMarkers) {
     this.#disk = disk;
-    this.#reader = reader;
+    this.#finder = finder;
+    this.#kept = kept;
     this.#markers = markers;
   }
 
   async put(key: string, body: ObjectBody, options: PutOptions): Promise<ObjectInfo> {
-    if (parseKey(key).isFolder) return await this.#putFolder(key, body, options);
+    const isFolder = plainPath(key)?.isFolder ?? false;
     return await this.#disk.writing(async () => {
       using temporary = await this.#disk.privateDirectory('tmp');
-      await using file = await writeTemporaryFile(temporary, this.#disk.newId(), body);
-      const { md5Hex, checksums } = file.digest;
-      return await this.commit(key, file, { ...options, etag: md5Hex, checksums });
+      const encoder = options.encryption && (await this.#disk.coding?.encoder(options.encryption));
+      await using file = await writeTemporaryFile(temporary, this.#disk.newId(), body, encoder);
+      const { md5Hex: etag, checksums } = file.digest;
+      const commit = { ...attributesOf(options), etag, checksums, condition: options.condition };
+      if (!isFolder || file.sizeBytes > 0 || file.envelope) return await this.commit(key, file, commit);
+      if (this.#disk.settings.versioning === undefined) return await this.#markers.make(key, commit, options.condition);
+      // Its versions need contents; a tree of files needs the folder.
+      const info = await this.commit(key, file, commit);
+      await this.#markers.make(key, { etag, headers: {}, checksums: {} }, undefined);
+      return info;
     });
   }
 
   /** Gives a written file its key. The commit point of every write: before it nothing is visible, after it everything is. */
   async commit(key: string, file: TemporaryFile, options: CommitOptions): Promise<ObjectInfo> {
-    const { bucket, locks, store } = this.#disk;
-    const { folders, name } = parseKey(key);
-    const { etag, checksums, headers = {} } = options;
-    return await locks.run(key, async () => {
-      const current = options.condition && (await this.#reader.find(key));
-      options.condition?.(current);
-      await store.put(bucket, { key, stamp: file.stamp, kind: 'object', etag, headers, checksums });
-      const wasThere = await this.#moveIn(file, folders, name);
-      if (wasThere) await store.prune(bucket, key, file.stamp);
-      const { sizeBytes, mtimeMs } = file;
-      await this.#disk.record({ key, kind: 'put', sizeBytes, mtimeMs, etag });
-      return { key, sizeBytes, mtimeMs, etag, headers: withContentType(key, headers), checksums };
+    return await this.#disk.committing(key, async () => {
+      for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+        const info = await this.#tryCommit(key, file, options);
+        if (info) return info;
+      }
+      throw aborted(`Cannot write ${JSON.stringify(key)}: other programs change what is there again and again`);
     });
   }
 
-  async delete(key: string, condition?: WriteCondition): Promise<void> {
-    const { bucket, locks, place, store } = this.#disk;
-    const { folders, name, isFolder } = parseKey(key);
-    await this.#disk.writing(() =>
-      locks.run(key, async () => {
-        using parent = await place.find(folders);
-        const stats = parent && (await statsOf(parent.at(name)));
-        if (!parent || !stats || (isFolder ? !stats.isDirectory() : !stats.isFile())) return;
-        if (condition) condition(isFolder ? await this.#reader.find(key) : await this.#disk.infoOf(key, stats));
-        if (!(isFolder ? await this.#markers.delete(key, parent.at(name), stats) : await isRemoved(unlink(parent.at(name)))))
-          return;
-        await parent.sync();
-        await store.remove(bucket, key);
-        await this.#disk.recordDeleted([key]);
-        await this.#disk.recordDeleted(await place.prune(folders));
+  /** `undefined` when something else came to the key's place meanwhile. */
+  async #tryCommit(key: string, file: TemporaryFile, { condition, ...options }: CommitOptions): Promise<ObjectInfo | undefined> {
+    const { bucket, settings, store } = this.#disk;
+    const { versioning } = settings;
+    const current = condition || versioning || this.#disk.hasHardKeys ? await this.#finder.find(key) : undefined;
+    condition?.(current && this.#finder.infoOf(current));
+    using place = await placeFor(this.#disk, key);
+    const stored: Omit<StoredObject, 'versionId'> = {
+      ...options,
+      ...(file.envelope ? { envelope: file.envelope, plainSizeBytes: file.sizeBytes } : {}),
+    };
+    const row: ObjectRow = {
+      ...stored,
+      ...(versioning === 'Enabled' ? { versionId: this.#disk.newId() } : {}),
+      ...{ key, stamp: file.stamp, kind: place.kind === 'hard' ? 'hard' : 'object' },
+    };
+    const kept = current && versioning && (row.versionId ?? current.row?.versionId) !== undefined ? current : undefined;
+    const rest = await this.#rest(row, place, current);
+    const isSimple = !kept && rest.every(({ kind }) => kind === 'prune') && !(current?.kind === 'hard' && place.kind === 'file');
+    const begin: StoreChange[] = [{ kind: 'put', row }];
+    if (kept) begin.push(this.#kept.putOf(kept));
+    if (!isSimple) begin.push({ kind: 'begin', intent: { key, stamp: current?.stamp ?? '', rest } });
+    await store.write(bucket, begin);
+    if (kept && !(await this.#kept.keep(kept))) return undefined;
+    if (!(await movesIn(place, (path) => file.moveTo(path)))) return undefined;
+    const { sizeBytes, mtimeMs } = file;
+    const versionId = versioning && (row.versionId ?? 'null');
+    const dropsNull = rest.some(({ kind }) => kind === 'remove_version');
+    const dropsHard = place.kind === 'file' && current?.kind === 'hard';
+    const end: StoreChange = { kind: 'end', key };
+    await Promise.all([
+      store.write(bucket, isSimple || dropsNull || dropsHard ? rest : [...rest, end]),
+      this.#disk.record({
+        ...{ key, kind: 'put', sizeBytes, mtimeMs, etag: options.etag },
+        ...(versionId ? { versionId } : {}),
+        ...(place.kind === 'hard' ? { isHard: true } : {}),
       }),
-    );
+    ]);
+    if (dropsNull) await this.#kept.drop(key, 'null');
+    if (dropsHard) await dropHard(this.#disk, key);
+    if (dropsNull || dropsHard) await store.write(bucket, [end]);
+    return describeNew(row, file, versionId);
   }
 
-  /** Moves a file to its place and makes that durable. True when another file was there. */
-  async #moveIn(file: TemporaryFile, folders: readonly string[], name: string): Promise<boolean> {
-    for (let attempt = 1; ; attempt++) {
-      using parent = await this.#disk.place.ensure(folders);
-      const wasThere = (await statsOf(parent.at(name))) !== undefined;
-      try {
-        await file.moveTo(parent.at(name));
-      } catch (error) {
-        if (isSystemError(error, 'EISDIR', 'ENOTEMPTY', 'EEXIST')) {
-          throw invalidArgument(`Cannot write ${JSON.stringify([...folders, name].join('/'))}: a folder has this name`, {
-            reason: 'key_conflict',
-            cause: error,
-          });
-        }
-        if (isSystemError(error, 'ENOENT') && attempt < attemptsMax) continue;
-        throw error;
-      }
-      await parent.sync();
-      return wasThere;
+  /** What remains to be done with the rows once the file is at its place. */
+  async #rest(row: ObjectRow, place: KeyPlace, current: FoundObject | undefined): Promise<readonly StoreChange[]> {
+    const { bucket, settings, store } = this.#disk;
+    const { key, stamp } = row;
+    const changes: StoreChange[] = place.isTaken || current ? [{ kind: 'prune', key, stamp }] : [];
+    const replacesNull = settings.versioning && row.versionId === undefined;
+    if (replacesNull && (await store.findVersion(bucket, key, 'null'))) {
+      changes.push({ kind: 'remove_version', key, versionId: 'null' });
     }
-  }
-
-  async #putFolder(key: string, body: ObjectBody, options: PutOptions): Promise<ObjectInfo> {
-    for await (const piece of body.bytes) {
-      if (piece.length > 0) throw folderHasNoContent(key);
-    }
-    await body.verify();
-    return await this.#markers.make(key, options.headers ?? {}, options.condition);
+    return changes;
   }
 }

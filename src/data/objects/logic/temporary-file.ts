@@ -1,13 +1,17 @@
 import { constants } from 'node:fs';
-import { isSystemError } from '#lib/system-error.ts';
 import type { BodyDigest, ObjectBody } from '#s3/backend.ts';
+import type { Envelope } from '../encryption/envelope.ts';
+import type { ContentEncoder } from './content-coding.ts';
 import type { Directory } from './directory.ts';
-import { close, fdatasync, fstat, open, rename, unlink, writev } from './fs.ts';
+import { close, fdatasync, fstat, open, removeIfThere, rename, writev } from './fs.ts';
 import { stampOf } from './stamp.ts';
 
 /** A whole, verified and durable file that nobody sees yet. Disposing removes it, unless it was moved away. */
 export interface TemporaryFile extends AsyncDisposable {
+  /** What the body had; the file may have more. */
   readonly sizeBytes: number;
+  /** Set: the bytes are sealed. */
+  readonly envelope: Envelope | undefined;
   readonly mtimeMs: number;
   readonly stamp: string;
   readonly digest: BodyDigest;
@@ -21,17 +25,25 @@ const batchSizeBytes = 1024 * 1024;
  * Writes a body to a new file in `directory`, which must stay open as long as the file is used.
  * Errors: those of the body, and system errors; the file is gone then.
  */
-export async function writeTemporaryFile(directory: Directory, name: string, body: ObjectBody): Promise<TemporaryFile> {
+export async function writeTemporaryFile(
+  directory: Directory,
+  name: string,
+  body: ObjectBody,
+  encoder?: ContentEncoder,
+): Promise<TemporaryFile> {
   const path = directory.at(name);
   const fd = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o666);
   try {
-    await writeAll(fd, body.bytes);
+    let sizeBytes = 0;
+    const plain = encoder ? counted(body.bytes, (count) => (sizeBytes += count)) : body.bytes;
+    await writeAll(fd, encoder ? encoder.encode(plain) : plain);
     const digest = await body.verify();
     await fdatasync(fd);
     const stats = fstat(fd);
     let isMoved = false;
     return {
-      sizeBytes: Number(stats.size),
+      sizeBytes: encoder ? sizeBytes : Number(stats.size),
+      envelope: encoder?.envelope,
       mtimeMs: Number(stats.mtimeNs / 1_000_000n),
       stamp: stampOf(stats),
       digest,
@@ -51,11 +63,10 @@ export async function writeTemporaryFile(directory: Directory, name: string, bod
   }
 }
 
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT')) throw error;
+async function* counted(bytes: AsyncIterable<Uint8Array>, count: (sizeBytes: number) => void): AsyncGenerator<Uint8Array> {
+  for await (const piece of bytes) {
+    count(piece.length);
+    yield piece;
   }
 }
 

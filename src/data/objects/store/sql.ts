@@ -1,78 +1,151 @@
-import type { Database } from '#kernel/database/database.ts';
-import type { ObjectRow, ObjectStore } from './store.ts';
+import type { Database, SqlValue, Transaction } from '#kernel/database/database.ts';
+import type { BucketSettings } from '#s3/bucket-settings.ts';
+import { decodeKey, encodeKey } from './key-text.ts';
+import { applyChange } from './sql-changes.ts';
+import type { ObjectRow, ObjectStore, StoreChange, VersionRow } from './store.ts';
 
-interface Record {
+interface ObjectRecord {
   readonly key: string;
   readonly stamp: string;
   readonly kind: ObjectRow['kind'];
   readonly etag: string;
-  /** JSON of `headers` and `checksums`. */
+  /** JSON of all other fields. */
+  readonly details: string;
+}
+
+interface VersionRecord {
+  readonly key: string;
+  readonly versionId: string;
+  readonly order: number;
+  readonly isMarker: number;
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+  readonly etag: string;
   readonly details: string;
 }
 
 /** Lists of keys are filled up to one of these lengths, so that few different statements are prepared. */
 const keysPerStatement = [8, 64, 500];
 
+const objectColumns = 'select key, stamp, kind, etag, details from objects';
+const versionColumns = `select key, version_id as "versionId", ordering as "order", is_marker as "isMarker",
+  size_bytes as "sizeBytes", mtime_ms as "mtimeMs", etag, details from versions`;
+
+/** No key is after it that starts with the prefix it was made from, but for keys that go on with the very last character there is. */
+const endOf = (prefix: string): string => `${prefix}\u{10ffff}`;
+
 /** The store on a database with the tables of `migrations`. */
 export function createSqlObjectStore(database: Database): ObjectStore {
-  const write = (...statements: readonly [sql: string, ...params: string[]][]): Promise<void> =>
-    database.transaction(
-      async (tx) => {
-        for (const [sql, ...params] of statements) await tx.run(sql, ...params);
-      },
-      { group: true },
-    );
+  const transact = (body: (tx: Transaction) => Promise<void>): Promise<void> => database.transaction(body, { group: true });
+  const objects = async (where: string, ...params: SqlValue[]): Promise<ObjectRow[]> =>
+    (await database.all<ObjectRecord>(`${objectColumns} ${where}`, ...params)).map(objectOf);
+  const versions = async (where: string, ...params: SqlValue[]): Promise<VersionRow[]> =>
+    (await database.all<VersionRecord>(`${versionColumns} ${where}`, ...params)).map(versionOf);
   return {
     async find(bucket, key, stamp) {
-      const sql = 'select key, stamp, kind, etag, details from objects where bucket = $1 and key = $2 and stamp = $3';
-      const found = await database.get<Record>(sql, bucket, key, stamp);
-      return found && rowOf(found);
+      const sql = `${objectColumns} where bucket = $1 and key = $2 and stamp = $3`;
+      const found = await database.get<ObjectRecord>(sql, bucket, encodeKey(key), stamp);
+      return found && objectOf(found);
     },
     async findMany(bucket, keys) {
       const found: ObjectRow[] = [];
       for (let at = 0; at < keys.length; ) {
         const count = keysPerStatement.find((size) => size >= keys.length - at) ?? keysPerStatement.at(-1)!;
-        const part = Array.from({ length: count }, (_, index) => keys[Math.min(at + index, keys.length - 1)]!);
+        const part = Array.from({ length: count }, (_, index) => encodeKey(keys[Math.min(at + index, keys.length - 1)]!));
         const placeholders = part.map((_, index) => `$${index + 2}`).join(', ');
-        const sql = `select key, stamp, kind, etag, details from objects where bucket = $1 and key in (${placeholders})`;
-        for (const record of await database.all<Record>(sql, bucket, ...part)) found.push(rowOf(record));
+        found.push(...(await objects(`where bucket = $1 and key in (${placeholders})`, bucket, ...part)));
         at += count;
       }
       return found;
     },
+    range: (bucket, first, last, limit) =>
+      objects(
+        'where bucket = $1 and key >= $2 and key <= $3 order by key limit $4',
+        ...[bucket, encodeKey(first), encodeKey(last), limit],
+      ),
+    hardKeys: (bucket, prefix, after, limit) =>
+      objects(
+        "where bucket = $1 and kind = 'hard' and key > $2 and key >= $3 and key < $4 order by key limit $5",
+        ...[bucket, encodeKey(after), encodeKey(prefix), endOf(encodeKey(prefix)), limit],
+      ),
+    after: (bucket, key, stamp, limit) =>
+      objects(
+        'where bucket = $1 and (key, stamp) > ($2, $3) order by key, stamp limit $4',
+        ...[bucket, encodeKey(key), stamp, limit],
+      ),
     hasRows: async (bucket) =>
       (await database.get('select 1 as one from objects where bucket = $1 limit 1', bucket)) !== undefined,
-    put: (bucket, { key, stamp, kind, etag, headers, checksums }) =>
-      write([
-        `insert into objects (bucket, key, stamp, kind, etag, details) values ($1, $2, $3, $4, $5, $6)
-         on conflict (bucket, key, stamp) do update set kind = excluded.kind, etag = excluded.etag, details = excluded.details`,
-        ...[bucket, key, stamp, kind, etag, JSON.stringify({ headers, checksums })],
-      ]),
-    prune: (bucket, key, stamp) =>
-      write(['delete from objects where bucket = $1 and key = $2 and stamp <> $3', bucket, key, stamp]),
-    remove: (bucket, key) => write(['delete from objects where bucket = $1 and key = $2', bucket, key]),
-    removeTree: (bucket, prefix) =>
-      write(['delete from objects where bucket = $1 and key >= $2 and key < $3', bucket, prefix, endOf(prefix)]),
-    move: (bucket, from, to) =>
-      write(
-        ['delete from objects where bucket = $1 and key = $2', bucket, to],
-        ['update objects set key = $3 where bucket = $1 and key = $2', bucket, from, to],
-      ),
-    moveTree: (bucket, from, to) =>
-      write(
-        ['delete from objects where bucket = $1 and key >= $2 and key < $3', bucket, to, endOf(to)],
-        [
-          'update objects set key = $4 || substr(key, length($2) + 1) where bucket = $1 and key >= $2 and key < $3',
-          ...[bucket, from, endOf(from), to],
-        ],
-      ),
+    hasVersions: async (bucket) =>
+      (await database.get('select 1 as one from versions where bucket = $1 limit 1', bucket)) !== undefined,
+
+    versionsOf: (bucket, key) => versions('where bucket = $1 and key = $2 order by ordering desc', bucket, encodeKey(key)),
+    findVersion: async (bucket, key, versionId) =>
+      (await versions('where bucket = $1 and key = $2 and version_id = $3', bucket, encodeKey(key), versionId))[0],
+    async versions(bucket, prefix, after, limit) {
+      const end = endOf(encodeKey(prefix));
+      const key = encodeKey(after.key);
+      const rest =
+        after.order === undefined
+          ? []
+          : await versions(
+              'where bucket = $1 and key = $2 and key >= $3 and ordering < $4 order by ordering desc limit $5',
+              ...[bucket, key, encodeKey(prefix), after.order, limit],
+            );
+      const later = await versions(
+        'where bucket = $1 and key > $2 and key >= $3 and key < $4 order by key, ordering desc limit $5',
+        ...[bucket, key, encodeKey(prefix), end, limit - rest.length],
+      );
+      return [...rest, ...later];
+    },
+
+    write: (bucket, changes) =>
+      changes.length === 0
+        ? Promise.resolve()
+        : transact(async (tx) => {
+            for (const change of changes) await applyChange(tx, bucket, change);
+          }),
+
+    buckets: async () =>
+      (
+        await database.all<{ bucket: string; createdMs: number; settings: string }>(
+          'select bucket, created_ms as "createdMs", settings from buckets order by bucket',
+        )
+      ).map(({ bucket, createdMs, settings }) => ({ bucket, createdMs, settings: JSON.parse(settings) as BucketSettings })),
+    putBucket: ({ bucket, createdMs, settings }) =>
+      transact(async (tx) => {
+        await tx.run(
+          `insert into buckets (bucket, created_ms, settings) values ($1, $2, $3)
+           on conflict (bucket) do update set created_ms = excluded.created_ms, settings = excluded.settings`,
+          ...[bucket, createdMs, JSON.stringify(settings)],
+        );
+      }),
+    removeBucket: (bucket) =>
+      transact(async (tx) => {
+        for (const table of ['objects', 'versions', 'buckets', 'intents']) {
+          await tx.run(`delete from ${table} where bucket = $1`, bucket);
+        }
+      }),
+    intents: async () =>
+      (
+        await database.all<{ bucket: string; key: string; stamp: string; changes: string }>(
+          'select bucket, key, stamp, rest as changes from intents order by bucket, key',
+        )
+      ).map(({ bucket, key, stamp, changes }) => ({
+        ...{ bucket, key: decodeKey(key), stamp },
+        rest: JSON.parse(changes) as StoreChange[],
+      })),
   };
 }
 
-/** The first text after all that start with a prefix ending in `/`: `0` is the character after `/`. */
-const endOf = (prefix: string): string => `${prefix.slice(0, -1)}0`;
+function objectOf({ key, stamp, kind, etag, details }: ObjectRecord): ObjectRow {
+  return { ...(JSON.parse(details) as Pick<ObjectRow, 'headers' | 'checksums'>), key: decodeKey(key), stamp, kind, etag };
+}
 
-function rowOf({ key, stamp, kind, etag, details }: Record): ObjectRow {
-  const { headers, checksums } = JSON.parse(details) as Pick<ObjectRow, 'headers' | 'checksums'>;
-  return { key, stamp, kind, etag, headers, checksums };
+function versionOf({ key, details, isMarker, ...record }: VersionRecord): VersionRow {
+  return {
+    ...(JSON.parse(details) as Pick<VersionRow, 'headers' | 'checksums'>),
+    ...record,
+    key: decodeKey(key),
+    isDeleteMarker: isMarker === 1,
+  };
 }

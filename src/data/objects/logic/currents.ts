@@ -1,0 +1,81 @@
+import { setImmediate } from 'node:timers/promises';
+import { isSystemError } from '#lib/system-error.ts';
+import type { ListedObject } from '#s3/backend.ts';
+import type { ObjectRow } from '../store/store.ts';
+import type { BucketDisk } from './bucket-disk.ts';
+import { lookAt } from './fs.ts';
+import type { HardObject } from './hard-source.ts';
+import type { Candidate } from './key-source.ts';
+import { listed } from './object-info.ts';
+import { lookUpRows, type RowLookup } from './row-lookup.ts';
+import { stampOf } from './stamp.ts';
+
+/** The current object of a key as a listing tells it. */
+export interface Current {
+  readonly line: ListedObject;
+  readonly row: ObjectRow | undefined;
+}
+
+/** How many files are looked at before others get their turn, about a millisecond's worth. */
+const sliceSize = 256;
+
+/**
+ * The current objects of the keys of a page, by key. Keys may turn out to have none: a file that is gone, a folder nobody asked for.
+ * Files are looked at without a promise each: there are a thousand on a page.
+ */
+export async function createCurrents(
+  disk: BucketDisk,
+  candidates: readonly Candidate[],
+  hardObjects: ReadonlyMap<string, HardObject>,
+): Promise<ReadonlyMap<string, Current>> {
+  const rowOf = await lookUpRows(disk.store, disk.bucket, runsOf(candidates));
+  const found = new Map<string, Current>();
+  let looked = 0;
+  for (const { key, isPrefix } of candidates) {
+    if (isPrefix) continue;
+    if (++looked % sliceSize === 0) await setImmediate();
+    const hard = hardObjects.get(key);
+    const isFolder = key.endsWith('/');
+    const now = (isFolder && hardOf(key, hard)) || (isFolder ? await folderOf(disk, key, rowOf) : fileOf(disk, key, rowOf));
+    const current = now || hardOf(key, hard);
+    if (current) found.set(key, current);
+  }
+  return found;
+}
+
+const hardOf = (key: string, hard: HardObject | undefined): Current | undefined =>
+  hard && { line: listed(key, hard.stats, hard.row), row: hard.row };
+
+function fileOf({ root }: BucketDisk, key: string, rowOf: RowLookup): Current | undefined {
+  const stats = lookAt(`${root}/${key}`);
+  if (!stats?.isFile()) return undefined;
+  const row = rowOf(key, stampOf(stats));
+  return { line: listed(key, stats, row), row };
+}
+
+async function folderOf(disk: BucketDisk, key: string, rowOf: RowLookup): Promise<Current | undefined> {
+  const stats = lookAt(`${disk.root}/${key.slice(0, -1)}`);
+  if (!stats?.isDirectory()) return undefined;
+  const row = rowOf(key, stampOf(stats));
+  if (row?.kind === 'implicit' || (!row && !(await isEmpty(disk, key)))) return undefined;
+  return { line: listed(key, stats, row), row };
+}
+
+async function isEmpty({ names }: BucketDisk, key: string): Promise<boolean> {
+  try {
+    return (await names.of(key.slice(0, -1).split('/'))).length === 0;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return false;
+    throw error;
+  }
+}
+
+/** Keys that follow each other with no group between them. */
+function runsOf(candidates: readonly Candidate[]): string[][] {
+  const runs: string[][] = [[]];
+  for (const { key, isPrefix } of candidates) {
+    if (!isPrefix) runs.at(-1)!.push(key);
+    else if (runs.at(-1)!.length > 0) runs.push([]);
+  }
+  return runs;
+}
