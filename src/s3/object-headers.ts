@@ -88,7 +88,8 @@ function headerText(text: string): string {
 
 /** What every write answers: which version it made, how it is encrypted and when it will expire. */
 export const writeHeaders = (info: ObjectInfo, settings: BucketSettings): Record<string, string> => ({
-  ...(info.versionId === undefined ? {} : { 'x-amz-version-id': info.versionId }),
+  // Where versioning is suspended nothing was made that needs naming.
+  ...(info.versionId === undefined || info.versionId === 'null' ? {} : { 'x-amz-version-id': info.versionId }),
   ...encryptionHeaders(info.encryption),
   ...expirationHeader(info, settings),
 });

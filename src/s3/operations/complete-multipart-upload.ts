@@ -1,7 +1,7 @@
 import { checksumAlgorithms } from '#lib/checksum.ts';
 import { type XmlNode, xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
-import type { CompletedPart, CompleteOptions } from '../backend.ts';
+import type { CompletedPart, CompleteOptions, CustomerKey, UploadInfo, UploadName } from '../backend.ts';
 import type { S3Call } from '../call.ts';
 import { readCustomerKey } from '../encryption-headers.ts';
 import { S3Error } from '../errors.ts';
@@ -13,6 +13,7 @@ import {
   readWriteCondition,
   writeHeaders,
 } from '../object-headers.ts';
+import { partKey } from '../part-upload.ts';
 import { readUploadName } from '../upload-name.ts';
 import { result } from '../xml-result.ts';
 
@@ -28,9 +29,10 @@ export async function completeMultipartUpload(call: S3Call): Promise<S3Answer> {
   if (parts.some((part, index) => index > 0 && part.partNumber <= parts[index - 1]!.partNumber))
     throw new S3Error('InvalidPartOrder');
   const upload = readUploadName(call);
+  const customerKey = await readKey(call, upload);
   const info = await backend.completeUpload(upload, parts, {
     condition: readWriteCondition(call),
-    customerKey: readCustomerKey(headers),
+    customerKey,
     expected: readExpected(headers),
   });
   return {
@@ -44,6 +46,20 @@ export async function completeMultipartUpload(call: S3Call): Promise<S3Answer> {
       xml('ChecksumType', checksumHeaders(info.checksums)['x-amz-checksum-type']),
     ]),
   };
+}
+
+/** The client's key is needed where its parts have checksums, and where it is given it has to be theirs. */
+async function readKey({ backend, headers }: S3Call, upload: UploadName): Promise<CustomerKey | undefined> {
+  const given = readCustomerKey(headers);
+  let info: UploadInfo;
+  try {
+    info = await backend.headUpload(upload);
+  } catch (error) {
+    // What was completed may be completed again; only the backend knows.
+    if (S3Error.from(error).code === 'NoSuchUpload') return given;
+    throw error;
+  }
+  return given || info.checksum ? partKey(headers, info.encryption) : undefined;
 }
 
 /** What the sender says the whole object is; the headers of a checksum are about the object here, not about the request's body. */
