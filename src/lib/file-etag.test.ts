@@ -31,3 +31,9 @@ test('an etag changes with the state of the file', () => {
   const others = [{ sizeBytes: 2 }, { mtimeUs: 3 }, { inode: 4 }].map((other) => fileEtag({ ...state, ...other }));
   assert.equal(new Set([fileEtag(state), ...others]).size, 4);
 });
+
+test('times that nanoseconds cannot hold are the nearest that they can', () => {
+  assert.equal(modifyTimeUs({ mtimeMs: 1e16 }), 9_200_000_000_000_000);
+  assert.equal(modifyTimeUs({ mtimeNs: -(10n ** 22n) }), -9_200_000_000_000_000);
+  assert.equal(modifyTimeUs({ mtimeMs: -1.5 }), -1500);
+});

@@ -2,14 +2,21 @@ import { hash } from 'node:crypto';
 
 /**
  * A file's time as every part of Cellar keeps it: microseconds since 1970, which a number holds exactly and which is finer than the clocks
- * of file systems tick. From `Stats.mtimeMs`, or from nanoseconds by the same rounding, so that both give the same.
+ * of file systems tick. From `Stats.mtimeMs`, or from nanoseconds by the same rounding, so that both give the same. Times that 64 bits of
+ * nanoseconds cannot hold, before 1678 and after 2261, are the nearest that they can.
  */
 export function modifyTimeUs(time: { readonly mtimeMs: number } | { readonly mtimeNs: bigint }): number {
   if ('mtimeNs' in time) {
     const seconds = Number(time.mtimeNs / 1_000_000_000n);
-    return Math.round((seconds * 1000 + Number(time.mtimeNs % 1_000_000_000n) / 1e6) * 1000);
+    return bounded(Math.round((seconds * 1000 + Number(time.mtimeNs % 1_000_000_000n) / 1e6) * 1000));
   }
-  return Math.round(time.mtimeMs * 1000);
+  return bounded(Math.round(time.mtimeMs * 1000));
+}
+
+const timeUsMax = 9_200_000_000_000_000;
+
+function bounded(timeUs: number): number {
+  return Math.max(-timeUsMax, Math.min(timeUsMax, timeUs));
 }
 
 export interface FileState {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inFolder, isWithin, nameOf, parentOf } from './tree-path.ts';
+import { commonFolder, inFolder, isWithin, nameOf, parentOf } from './tree-path.ts';
 
 for (const [path, parent, name] of [
   ['', '', ''],
@@ -28,3 +28,14 @@ for (const [path, folder, expected] of [
 test('a name in a folder', () => {
   assert.deepEqual([inFolder('', 'a'), inFolder('a/b', 'c')], ['a', 'a/b/c']);
 });
+
+for (const [paths, expected] of [
+  [[], ''],
+  [['a'], ''],
+  [['a/b'], 'a'],
+  [['a/b/c', 'a/b/d'], 'a/b'],
+  [['a/b/c', 'a/bc'], 'a'],
+  [['a/b', 'a/b/c'], 'a'],
+  [['a/b', 'c/b'], ''],
+] as const)
+  test(`${JSON.stringify(paths)} lie in ${JSON.stringify(expected)}`, () => assert.equal(commonFolder(paths), expected));

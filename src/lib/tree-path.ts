@@ -18,3 +18,14 @@ export function isWithin(path: string, folder: string): boolean {
 export function inFolder(folder: string, name: string): string {
   return folder === '' ? name : `${folder}/${name}`;
 }
+
+/** The innermost folder that all paths lie in. */
+export function commonFolder(paths: Iterable<string>): string {
+  let folder: string | undefined;
+  for (const path of paths) {
+    folder ??= parentOf(path);
+    while (folder !== '' && !path.startsWith(`${folder}/`)) folder = parentOf(folder);
+    if (folder === '') return '';
+  }
+  return folder ?? '';
+}

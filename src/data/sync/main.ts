@@ -1,6 +1,7 @@
 import { Sync } from '#gen/cellar/data/v1/sync_pb.ts';
 import { defineService } from '#kernel/services/service.ts';
 import { settings } from './settings.ts';
+import { migrations } from './store/migrations.ts';
 
 export const sync = defineService({
   name: 'cellar.grpc.data.sync',
@@ -11,5 +12,6 @@ export const sync = defineService({
   needs: ['cellar.grpc.data.index', 'cellar.grpc.data.objects'],
   placement: 'fork',
   hasInstances: true,
+  migrations,
   start: async (micro) => (await import('./server.ts')).createServer(micro),
 });

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Index } from '#gen/cellar/data/v1/index_pb.ts';
 import { Sync } from '#gen/cellar/data/v1/sync_pb.ts';
 import { implement } from '#kernel/calls/dispatcher.ts';
@@ -5,13 +6,18 @@ import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import type { DatasourcePlan } from '../plan.ts';
 import { assertFolder } from './logic/assert-folder.ts';
+import { Disk } from './logic/disk.ts';
 import { Keeper } from './logic/keeper.ts';
+import { DiskMounts } from './logic/mounts.ts';
+import { createPausing } from './logic/pausing.ts';
+import { probeVolume } from './logic/volume.ts';
 import { createFolderWatches } from './processors/folder-watches.ts';
 import { createFullPasses } from './processors/full-passes.ts';
 import { createNotifications } from './processors/notifications.ts';
 import { followObjectChanges } from './processors/object-changes.ts';
 import { createSyncController } from './rpc/sync-controller.ts';
 import type { settings } from './settings.ts';
+import { createSyncStore } from './store/store.ts';
 
 /** Without notifications, changes by others are looked for this often at least. Unit: milliseconds. */
 const blindPassMs = 60_000;
@@ -19,11 +25,30 @@ const blindPassMs = 60_000;
 export async function createServer(micro: Micro<SettingsOf<typeof settings>>): Promise<Running> {
   const { log, signal } = micro;
   const plan = micro.plan as DatasourcePlan;
+  const { kind = 'folder', folder: root } = plan;
   const index = micro.client(Index, { service: `cellar.grpc.data.index.${plan.datasource}` });
   const source = await micro.followStream(plan.objectsService, 'changes');
+  const store = createSyncStore(micro.database);
+  const volume = probeVolume(join(root, '.cellar'));
+  const mounts = new DiskMounts({
+    root,
+    known: await store.mounts(),
+    onChange: (paths) => {
+      store.setMounts(paths).catch((error: unknown) => log.warn('mount points are not kept over a restart', { error }));
+    },
+  });
+  const pausing = await createPausing({
+    store,
+    now: () => micro.clock.now(),
+    onResume: () => {
+      notifications.forget();
+      passes.request();
+    },
+  });
+  const isPaused = (): boolean => pausing.current !== undefined;
   let watchLimit = '';
   const watches = createFolderWatches({
-    root: plan.folder,
+    ...{ root, kind, volume },
     onChange: (path, isContent) => notifications.changed(path, isContent),
     onOverflow: () => passes.request(),
     onLimit: (reason) => {
@@ -31,33 +56,38 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       log.warn('changes by other programs are not seen at once', { reason });
     },
   });
-  const keeper = new Keeper({ root: plan.folder, index, watches, limits: micro.settings, log, signal });
-  const notifications = createNotifications({ keeper, onFlood: () => passes.request(), log, signal });
+  const keeper = new Keeper({
+    subject: { datasource: plan.datasource, place: root },
+    storage: new Disk({ root, kind, volume, mounts }),
+    ...{ index, watches, limits: micro.settings, isPaused, log, signal },
+    onFresh: (path) => notifications.changed(path, true),
+  });
+  const notifications = createNotifications({ keeper, isPaused, onFlood: (folder) => passes.request(folder), log, signal });
   const passes = createFullPasses({
-    keeper,
+    ...{ keeper, isPaused, log, signal },
     everyMs: () => micro.settings.fullPassMinutes * 60_000 || (watchLimit === '' ? 0 : blindPassMs),
-    log,
-    signal,
     now: () => micro.clock.now(),
   });
   const loops = Promise.all([
     notifications.run(),
     passes.loop(),
     followObjectChanges({
-      source,
-      bucket: plan.datasource,
-      keeper,
+      ...{ source, plan, keeper, log, signal },
       covered: async () => Number((await index.getPosition({})).sourcePosition),
-      fullPass: async (passSignal) => void (await passes.run({ signal: passSignal })),
-      log,
-      signal,
+      fullPass: (passSignal) => passes.runWhenResumed(passSignal),
     }),
   ]);
   // Awaited at the stop; a loop that ended by an error would be a fault of the program.
   loops.catch((error: unknown) => log.error('a part of sync has ended', { error }));
+  const controller = createSyncController({
+    ...{ keeper, passes, pausing, index, volume },
+    head: (headSignal) => source.head(headSignal),
+    waiting: () => notifications.waiting,
+    watchLimit: () => watchLimit,
+  });
   return {
-    bindings: [implement(Sync, createSyncController({ keeper, passes, index, watchLimit: () => watchLimit }))],
-    check: () => assertFolder(plan.folder),
+    bindings: [implement(Sync, controller)],
+    check: () => assertFolder(root),
     stop: async () => {
       await loops;
       watches.clear();

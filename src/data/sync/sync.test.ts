@@ -281,16 +281,22 @@ describe('sync', () => {
     }
     assert.deepEqual(await walk(data), ['open', 'secret/', 'secret/below/', 'secret/below/x']);
     const status = await data.sync().getSyncStatus({});
-    assert.deepEqual([status.skipped, status.skippedExamples], [1n, ['secret: the folder cannot be read']]);
+    assert.deepEqual([status.skipped, status.skippedExamples], [1n, ['secret: it cannot be read; what is known of it is kept']]);
   });
 
-  test('names that are not UTF-8 are skipped and told', async (t) => {
+  test('names that are not UTF-8 are shown escaped, come and go', async (t) => {
     const parent = temporaryParent(t);
-    writeFileSync(Buffer.concat([Buffer.from(join(parent, 'docs/bad')), Buffer.from([0xff, 0xfe])]), '1');
+    const bad = Buffer.concat([Buffer.from(join(parent, 'docs/bad')), Buffer.from([0xff, 0xfe])]);
+    writeFileSync(bad, '1');
     writeFileSync(join(parent, 'docs/good\u{1f600}'), '1');
     const data = await ready(t, { parent });
-    assert.deepEqual(await walk(data), ['good\u{1f600}']);
-    assert.equal((await data.sync().getSyncStatus({})).skipped, 1n);
+    assert.deepEqual(await walk(data), ['bad␛FF␛FE', 'good\u{1f600}']);
+    const { skipped, escaped, escapedExamples } = await data.sync().getSyncStatus({});
+    assert.deepEqual([skipped, escaped, escapedExamples], [0n, 1n, ['bad␛FF␛FE']]);
+    rmSync(bad);
+    await until(async () => (await walk(data)).length === 1);
+    writeFileSync(bad, '1');
+    await until(has(data, 'bad␛FF␛FE'));
   });
 
   test('a file whose content changed within its old size and time is found by its inode', async (t) => {

@@ -1,6 +1,7 @@
-import { Change_Kind, type Entry, type Index } from '#gen/cellar/data/v1/index_pb.ts';
+import { Change_Kind, type Entry, type Index, type WalkFoldersResponse_Run } from '#gen/cellar/data/v1/index_pb.ts';
 import type { Client } from '#kernel/calls/client.ts';
 import type { TreeEntry } from './entry.ts';
+import type { PackedRun } from './packed-files.ts';
 import type { PlannedChange } from './plan-changes.ts';
 
 /** An etag that storage made, with the state of the file it was made for. */
@@ -18,6 +19,10 @@ export function toTreeEntry(path: string, { isFolder, sizeBytes, modifyTimeNs, i
   return { path, isFolder, sizeBytes: Number(sizeBytes), mtimeUs: Number(modifyTimeNs / 1000n), inode: Number(inode) };
 }
 
+export function toPackedRun({ path, folder, count, files }: WalkFoldersResponse_Run): PackedRun {
+  return { path, folder: folder && toTreeEntry(path, folder), count, files };
+}
+
 /** A change in the words of the index; `etags` are by path. */
 export function toChange(change: PlannedChange, etags: ReadonlyMap<string, EtagHint> | undefined): ChangeInit {
   if (change.kind === 'delete') return { kind: Change_Kind.DELETE, path: change.path };
@@ -31,7 +36,7 @@ export function toChange(change: PlannedChange, etags: ReadonlyMap<string, EtagH
       sizeBytes: BigInt(sizeBytes),
       modifyTimeNs: BigInt(mtimeUs) * 1000n,
       inode: BigInt(inode),
-      etag: etagOf(change.entry, etags?.get(path)),
+      etag: isFolder ? '' : etagOf(change.entry, etags?.get(path)),
     },
   };
 }

@@ -1,68 +1,82 @@
 import type { Index } from '#gen/cellar/data/v1/index_pb.ts';
 import type { Client } from '#kernel/calls/client.ts';
+import { type Fault, failedPrecondition, notFound } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import { assertMeant } from './assert-meant.ts';
-import { deletesUnconfirmed, folderMissing, isDecision } from './decisions.ts';
+import { deletesUnconfirmed, folderMissing, isDecision, mountAway, type Subject } from './decisions.ts';
 import { type DeleteLimits, isTooMany } from './delete-limits.ts';
 import { FolderPass } from './folder-pass.ts';
 import type { Hints } from './hints.ts';
 import { KnownTree } from './known-tree.ts';
-import { newProgress, type PassProgress } from './pass-progress.ts';
+import { PassProgress } from './pass-progress.ts';
 import type { PlannedChange } from './plan-changes.ts';
 import { planHints } from './plan-hints.ts';
-import { RootFolder } from './root-folder.ts';
+import type { Storage } from './storage.ts';
 import type { Watches } from './watches.ts';
 
 export interface KeeperOptions {
-  /** Absolute path of the datasource's folder. */
-  readonly root: string;
+  readonly subject: Subject;
+  readonly storage: Storage;
   readonly index: Client<typeof Index>;
   readonly watches: Watches;
   readonly limits: DeleteLimits;
+  /** True: only what storage itself has changed is taken in. */
+  readonly isPaused: () => boolean;
+  /** A file was taken in that was written just now, and may be still. */
+  readonly onFresh: (path: string) => void;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
 export interface PassOptions {
-  readonly isDryRun?: boolean;
   /** Deletes however much it is. */
   readonly isConfirmed?: boolean;
   readonly signal?: AbortSignal;
   readonly progress?: PassProgress;
 }
 
-/** Why nothing is deleted until a person decides; `undefined`: all is well. */
-export type Blocked = string | undefined;
-
 /**
- * Tells the index what the disk says, and nothing else: whatever gave the hint, the disk is asked again under a lock before the index is
+ * Tells the index what storage says, and nothing else: whatever gave the hint, storage is asked again under a lock before the index is
  * told, so that hints may be late, doubled, or wrong. Every verb may be cut off and repeated.
  */
 export class Keeper {
   readonly #options: KeeperOptions;
   readonly #known: KnownTree;
-  readonly #root: RootFolder;
-  #blocked: Blocked;
+  #blocked: Fault | undefined;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.#known = new KnownTree(options.index);
-    this.#root = new RootFolder(options.root);
   }
 
-  get blocked(): Blocked {
+  /** Why nothing is deleted until a person decides; `undefined`: all is well. */
+  get blocked(): Fault | undefined {
     return this.#blocked;
   }
 
-  /** The datasource's folder; to be asked, not to be changed. */
-  get root(): Pick<RootFolder, 'isSame' | 'state'> {
-    return this.#root;
+  /** A word that changes when storage comes, goes, or is another. Never rejects. */
+  state(): Promise<string> {
+    return this.#options.storage.root.state();
   }
 
-  /** Looks at paths and tells the index. Errors: those of the index. */
+  /** True when storage and all disks mounted in it are those that were compared. Never throws. */
+  isSame(): boolean {
+    const { root, mounts } = this.#options.storage;
+    return root.isSame() && mounts.areThere();
+  }
+
+  /** Looks at paths and tells the index. What a person has to decide blocks, and is no error here. Errors: those of the index. */
   async examine(hints: Hints): Promise<void> {
+    const { isPaused } = this.#options;
     const unknownFolders = await this.#known.exclusively(() => this.#examine(hints));
-    for (const folder of unknownFolders) await this.pass(folder);
+    const own = new Set(hints.paths);
+    // While paused, what others have put into a folder that we write to waits.
+    for (const folder of unknownFolders) {
+      if (isPaused() && !own.has(folder)) continue;
+      await this.pass(folder).catch((error: unknown) => {
+        if (!isDecision(error)) throw error;
+      });
+    }
   }
 
   /** Covers a position without any change. */
@@ -71,42 +85,68 @@ export class Keeper {
   }
 
   /**
-   * Compares a folder and all below with the index and brings the index up to date.
-   * Errors: `failed_precondition` with reason `folder_missing`, `folder_empty`, `folder_other` or `deletes_unconfirmed` when a person has
-   * to decide; nothing was deleted then. Those of the index.
+   * Compares a folder and all below with the index and brings the index up to date; a dry run, which the progress says, only counts.
+   * Errors: `failed_precondition` with reason `folder_missing`, `folder_empty`, `folder_other`, `mount_away` or `deletes_unconfirmed` when a
+   * person has to decide; nothing was deleted then. `not_found` when neither storage nor index have the path. Those of the index.
    */
   async pass(folder: string, options: PassOptions = {}): Promise<PassProgress> {
-    const { watches, limits, signal } = this.#options;
-    const { isDryRun = false, isConfirmed = false, progress = newProgress() } = options;
+    const { storage, signal } = this.#options;
+    const { isConfirmed = false, progress = new PassProgress({ path: folder }) } = options;
+    const { isDryRun } = progress;
     try {
-      if (folder === '') await this.#takeRoot(isConfirmed);
-      else this.#root.assertSame();
+      if (folder === '') await this.#takeRoot(isConfirmed, isDryRun);
+      else if (!storage.root.isSame()) throw folderMissing(storage.place);
+      const [known] = await this.#known.find([folder]);
+      const expected = folder === '' ? await this.#known.total() : (known?.nodes ?? 0);
+      progress.begin(expected);
       const pass = new FolderPass({
-        root: this.#root,
+        ...this.#options,
         known: this.#known,
-        watches,
-        limits,
-        isDryRun,
-        isConfirmed,
-        progress,
+        ...{ isDryRun, isConfirmed, progress, isFirst: folder === '' && expected === 0 },
         signal: options.signal ? AbortSignal.any([options.signal, signal]) : signal,
       });
       await pass.run(folder);
+      progress.phase = 'done';
       if (folder === '' && !isDryRun) this.#blocked = undefined;
     } catch (error) {
-      if (!isDryRun && isDecision(error)) this.#block(error.message);
+      if (!isDryRun && isDecision(error)) this.#block(error);
       throw error;
     }
     return progress;
   }
 
+  /** The same for a path that a person has named: a file or a folder, there or gone. Errors: as those of `pass`. */
+  async passBranch(path: string, options: PassOptions): Promise<PassProgress> {
+    const { storage } = this.#options;
+    const { isConfirmed = false, progress = new PassProgress({ path }) } = options;
+    // The index refuses what is no path before the disk is asked.
+    const [known] = await this.#known.find([path]);
+    const [seen] = await storage.look([path]);
+    if (seen === 'unknown') throw failedPrecondition(`Cannot compare ${JSON.stringify(path)}: it cannot be read`);
+    if (seen === 'nothing' && !known?.entry)
+      throw notFound(`Cannot compare ${JSON.stringify(path)}: there is nothing, and nothing was there`, {
+        reason: 'node_missing',
+      });
+    const isWalked = typeof seen === 'object' && seen.isFolder;
+    if (!progress.isDryRun) await this.#known.exclusively(() => this.#examine({ paths: [path], isTrusted: isConfirmed }));
+    if (isWalked) return this.pass(path, options);
+    progress.begin(known?.nodes ?? 1);
+    const kind = seen === 'nothing' ? 'delete' : known?.entry ? 'update' : 'create';
+    const nodes = seen === 'nothing' ? (known?.nodes ?? 1) : 1;
+    if (kind === 'delete') progress.deleted = nodes;
+    else progress.see(1, []);
+    progress.note({ kind, path, isFolder: known?.entry?.isFolder ?? false, nodes });
+    progress.phase = 'done';
+    return progress;
+  }
+
   /** Result: folders whose content has to be compared. */
   async #examine(hints: Hints): Promise<readonly string[]> {
-    const { watches } = this.#options;
+    const { storage, watches } = this.#options;
     for (const { path, newPath } of hints.moves ?? []) await this.#followMove(path, newPath);
-    const plan = await planHints(this.#root, this.#known, hints);
+    const plan = await planHints(storage, this.#known, hints);
     if (!plan) {
-      this.#block(folderMissing(this.#root.path).message);
+      this.#block(folderMissing(storage.place));
       return [];
     }
     const changes = hints.isTrusted ? plan.changes : await this.#withoutDoubtfulDeletes(plan.changes);
@@ -126,26 +166,34 @@ export class Keeper {
   }
 
   async #withoutDoubtfulDeletes(changes: readonly PlannedChange[]): Promise<readonly PlannedChange[]> {
-    const { limits } = this.#options;
-    const nodes = changes.reduce((sum, change) => sum + (change.kind === 'delete' ? change.nodes : 0), 0);
-    if (nodes === 0) return changes;
+    const { subject, storage, limits } = this.#options;
+    const deletes = changes.filter((change) => change.kind === 'delete');
+    if (deletes.length === 0) return changes;
+    const lost = deletes.flatMap(({ path }) => storage.mounts.lostAt(path));
+    const nodes = deletes.reduce((sum, change) => sum + change.nodes, 0);
     const total = await this.#known.total();
-    const isEmptied = total > limits.askAboveDeletes && !(await this.#root.isFilled());
-    if (!isEmptied && !isTooMany(limits, nodes, total)) return changes;
-    this.#block(deletesUnconfirmed(this.#root.path, nodes, total).message);
+    const isEmptied = total > limits.askAboveDeletes && (await storage.root.isEmpty().catch(() => true));
+    const isDoubted = isEmptied || isTooMany(limits, nodes, total);
+    if (!isDoubted && lost.length === 0) return changes;
+    const examples = deletes.slice(0, examplesMax).map(({ path }) => path);
+    this.#block(isDoubted ? deletesUnconfirmed(subject, nodes, total, examples) : mountAway(subject, lost));
     return changes.filter(({ kind }) => kind !== 'delete');
   }
 
   /** Takes the datasource's folder as it is now for the one to compare. */
-  async #takeRoot(isConfirmed: boolean): Promise<void> {
-    const top = this.#root.see();
-    if (!isConfirmed) await assertMeant({ root: this.#root, inode: top.inode, known: this.#known, limits: this.#options.limits });
-    if (this.#root.take(top.inode)) this.#options.watches.clear();
+  async #takeRoot(isConfirmed: boolean, isDryRun: boolean): Promise<void> {
+    const { subject, storage, limits, watches } = this.#options;
+    const top = storage.root.see();
+    if (!isConfirmed) await assertMeant({ subject, storage, inode: top.inode, known: this.#known, limits });
+    if (isDryRun) return;
+    if (storage.root.take(top.inode)) watches.clear();
     await this.#known.exclusively(() => this.#known.tell([{ kind: 'put', entry: top }]));
   }
 
-  #block(reason: string): void {
-    if (this.#blocked !== reason) this.#options.log.warn('sync is blocked', { reason });
-    this.#blocked = reason;
+  #block(fault: Fault): void {
+    if (this.#blocked?.message !== fault.message) this.#options.log.warn('sync is blocked', { reason: fault.message });
+    this.#blocked = fault;
   }
 }
+
+const examplesMax = 20;

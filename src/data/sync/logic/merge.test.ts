@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isWithin } from '#lib/tree-path.ts';
-import type { WalkedEntry } from './disk.ts';
 import { compareEntries, isSameEntry, type TreeEntry } from './entry.ts';
-import { type Difference, mergeWalks } from './merge.ts';
+import { mergeWalks } from './merge.ts';
+import type { Difference, WalkedEntry } from './storage.ts';
 
 const entry = (path: string, isFolder: boolean, inode: number): TreeEntry => ({
   ...{ path, isFolder, inode, sizeBytes: isFolder ? 0 : inode, mtimeUs: inode },

@@ -1,14 +1,7 @@
 import { isWithin } from '#lib/tree-path.ts';
-import type { WalkedEntry } from './disk.ts';
-import { compareEntries, isSameEntry, type TreeEntry } from './entry.ts';
 
-/** What differs between disk and index at one path. */
-export type Difference =
-  | { readonly kind: 'create'; readonly entry: WalkedEntry }
-  /** `isQuiet`: only a folder's time is different. */
-  | { readonly kind: 'update'; readonly entry: WalkedEntry; readonly isQuiet: boolean }
-  /** The index has it and the disk does not, nor anything below; `nodes` counts itself and what is below. */
-  | { readonly kind: 'delete'; readonly entry: TreeEntry; readonly nodes: number };
+import { compareEntries, isSameEntry, type TreeEntry } from './entry.ts';
+import type { Difference, WalkedEntry } from './storage.ts';
 
 export interface MergeOptions {
   readonly disk: AsyncIterable<readonly WalkedEntry[]>;

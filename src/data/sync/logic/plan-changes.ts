@@ -1,6 +1,6 @@
 import { isWithin, parentOf } from '#lib/tree-path.ts';
-import type { Seen } from './disk.ts';
 import { isMoved, isSameEntry, type TreeEntry } from './entry.ts';
+import type { Seen } from './storage.ts';
 
 /** One path as disk and index have it. */
 export interface Looked {

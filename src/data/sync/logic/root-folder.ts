@@ -1,64 +1,62 @@
+import { type Stats, statSync } from 'node:fs';
+import { opendir } from 'node:fs/promises';
+import { modifyTimeUs } from '#lib/file-etag.ts';
 import { folderMissing } from './decisions.ts';
-import { isEmptyFolder, look } from './disk.ts';
 import type { TreeEntry } from './entry.ts';
+import { isPrivate } from './private-path.ts';
+import type { Mounts, Root } from './storage.ts';
 
 /** The datasource's folder itself: with its disk it comes, goes, or is another than before. */
-export class RootFolder {
+export class RootFolder implements Root {
   /** Absolute. */
-  readonly path: string;
+  readonly #path: string;
+  readonly #mounts: Mounts;
   /** That of the folder that was compared last; 0: none was. */
   #inode = 0;
 
-  constructor(path: string) {
-    this.path = path;
+  constructor(path: string, mounts: Mounts) {
+    this.#path = path;
+    this.#mounts = mounts;
   }
 
-  /** Errors: `folder_missing`. */
   see(): TreeEntry {
-    const seen = look(this.path, '');
-    if (typeof seen !== 'object' || !seen.isFolder) throw folderMissing(this.path);
-    return seen;
+    const stats = this.#stats();
+    if (!stats) throw folderMissing(this.#path);
+    return { path: '', isFolder: true, sizeBytes: 0, mtimeUs: modifyTimeUs(stats), inode: stats.ino };
   }
 
-  /** True when it is the folder that was compared last. Never rejects. */
   isSame(): boolean {
-    const seen = look(this.path, '');
-    return typeof seen === 'object' && seen.isFolder && (this.#inode === 0 || seen.inode === this.#inode);
+    const stats = this.#stats();
+    return stats !== undefined && (this.#inode === 0 || stats.ino === this.#inode);
   }
 
-  /** Errors: `folder_missing`, when it is another folder too. */
-  assertSame(): void {
-    if (!this.isSame()) throw folderMissing(this.path);
-  }
-
-  /** Takes the folder for the one that is compared from now on. Result: true when that was another before. */
   take(inode: number): boolean {
     const isOther = this.#inode !== 0 && this.#inode !== inode;
     this.#inode = inode;
     return isOther;
   }
 
-  /** Errors: `folder_missing` when it cannot be read. */
   async isEmpty(): Promise<boolean> {
     try {
-      return await isEmptyFolder(this.path);
+      for await (const { name } of await opendir(this.#path)) if (!isPrivate(name, 'folder')) return false;
+      return true;
     } catch (error) {
-      throw folderMissing(this.path, error);
+      throw folderMissing(this.#path, error);
     }
   }
 
-  /** True when it is there and holds something. Never rejects. */
-  async isFilled(): Promise<boolean> {
-    try {
-      return !(await isEmptyFolder(this.path));
-    } catch {
-      return false; // Missing or unreadable: asked again soon, and told in words by the next pass.
-    }
-  }
-
-  /** A word that changes when the folder comes, goes, is emptied, filled, or replaced by another. Never rejects. */
   async state(): Promise<string> {
-    const seen = look(this.path, '');
-    return `${typeof seen === 'object' ? seen.inode : seen} ${await this.isFilled()}`;
+    // Missing or unreadable counts as empty: asked again soon, and told in words by the next pass.
+    const isEmpty = await this.isEmpty().catch(() => true);
+    return `${this.#stats()?.ino ?? 'nothing'} ${isEmpty} ${this.#mounts.areThere()}`;
+  }
+
+  #stats(): Stats | undefined {
+    try {
+      const stats = statSync(this.#path);
+      return stats.isDirectory() ? stats : undefined;
+    } catch {
+      return undefined; // Whether it is away or cannot be read: it cannot be served, and nothing is concluded from it.
+    }
   }
 }

@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { temporaryFolder, until } from '#kernel/testing/engines.ts';
+import { exactVolume } from '../logic/volume.ts';
 import { createFolderWatches } from './folder-watches.ts';
 
 function start(t: TestContext) {
@@ -11,6 +12,8 @@ function start(t: TestContext) {
   const limits: string[] = [];
   const watches = createFolderWatches({
     root: folder.path,
+    kind: 'folder',
+    volume: exactVolume,
     onChange: (path, isContent) => seen.push(`${isContent ? '~' : '+'}${path}`),
     onOverflow: () => seen.push('overflow'),
     onLimit: (reason) => limits.push(reason),

@@ -1,10 +1,16 @@
 import { type FSWatcher, readFileSync, watch } from 'node:fs';
-import { basename, join } from 'node:path';
-import { isWithin } from '#lib/tree-path.ts';
-import { isMissing, isPrivate } from '../logic/disk.ts';
+import { basename } from 'node:path';
+import { inFolder, isWithin, nameOf } from '#lib/tree-path.ts';
+import type { DatasourceKind } from '../../plan.ts';
+import { isMissing } from '../logic/disk-errors.ts';
+import { diskPath } from '../logic/disk-path.ts';
+import { isPrivate } from '../logic/private-path.ts';
+import { nameText, type Volume } from '../logic/volume.ts';
 
 export interface FolderWatchesOptions {
   readonly root: string;
+  readonly kind: DatasourceKind;
+  readonly volume: Volume;
   /** Something happened to an entry, `isContent`: to its content only. It may be called often for one path. */
   readonly onChange: (path: string, isContent: boolean) => void;
   /** More happened at once than the system keeps: notifications may be missing. */
@@ -40,7 +46,14 @@ interface Watched {
 const queuedMax = readQueueLimit();
 const burstMs = 1000;
 
-export function createFolderWatches({ root, onChange, onOverflow, onLimit }: FolderWatchesOptions): FolderWatches {
+export function createFolderWatches({
+  root,
+  kind: datasourceKind,
+  volume,
+  onChange,
+  onOverflow,
+  onLimit,
+}: FolderWatchesOptions): FolderWatches {
   const byPath = new Map<string, Watched>();
   let isLimited = false;
   let burst = 0;
@@ -57,12 +70,13 @@ export function createFolderWatches({ root, onChange, onOverflow, onLimit }: Fol
     if (burst === Math.floor(queuedMax / 2)) onOverflow();
   };
 
-  const heard = (watched: Watched, kind: string, name: string | null): void => {
+  const heard = (watched: Watched, kind: string, bytes: Buffer | null): void => {
     count();
-    const path = name === null ? watched.path : watched.path === '' ? name : `${watched.path}/${name}`;
+    const name = bytes && nameText(bytes, volume);
+    const path = name === null ? watched.path : inFolder(watched.path, name);
     // A folder that is removed says so under its own name, as a child of that name would.
-    if (name === basename(watched.path === '' ? root : watched.path)) watched.isSuspect = true;
-    if (!isPrivate(path)) onChange(path, kind === 'change');
+    if (name === (watched.path === '' ? basename(root) : nameOf(watched.path))) watched.isSuspect = true;
+    if (!isPrivate(path, datasourceKind)) onChange(path, kind === 'change');
   };
 
   const drop = (watched: Watched): void => {
@@ -83,7 +97,9 @@ export function createFolderWatches({ root, onChange, onOverflow, onLimit }: Fol
           path,
           inode,
           isSuspect: false,
-          watcher: watch(join(root, path), { persistent: false }, (kind, name) => heard(watched, kind, name)),
+          watcher: watch(diskPath(root, path), { persistent: false, encoding: 'buffer' }, (kind, name) =>
+            heard(watched, kind, name),
+          ),
         };
         watched.watcher.on('error', () => drop(watched));
         byPath.set(path, watched);

@@ -1,33 +1,43 @@
-import { Fault } from '#kernel/fault.ts';
+import { Fault, failedPrecondition } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import { backoffMs } from '#lib/backoff.ts';
 import { createBell } from '#lib/bell.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { rest } from '#lib/rest.ts';
+import { commonFolder, inFolder } from '#lib/tree-path.ts';
 import type { Keeper, PassOptions } from '../logic/keeper.ts';
-import type { PassProgress } from '../logic/pass-progress.ts';
+import { PassProgress } from '../logic/pass-progress.ts';
 
 export interface FullPassesOptions {
-  readonly keeper: Keeper;
+  readonly keeper: Pick<Keeper, 'pass' | 'passBranch' | 'blocked' | 'isSame' | 'state'>;
   /** Time between passes that nobody asked for; 0: none. Unit: milliseconds. */
   readonly everyMs: () => number;
+  readonly isPaused: () => boolean;
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly now: () => number;
 }
 
 export interface FullPasses {
-  /** A pass soon, whatever becomes of it. */
-  request(): void;
-  /** Resolves when a pass that begins after this is done. Errors: why it could not be. */
-  run(options: PassOptions): Promise<PassProgress>;
-  /** Passes at the start, when requested, when their time has come, and while something is wrong. Ends with the signal. */
+  /** A pass over a folder and all below soon, whatever becomes of it; the empty path is everything. */
+  request(folder?: string): void;
+  /** Resolves when a pass that begins after this is done. Errors: why it could not be; `failed_precondition` with reason `paused`. */
+  run(progress: PassProgress, options: Omit<PassOptions, 'progress'>): Promise<PassProgress>;
+  /** A pass over everything that waits for the end of a pause. */
+  runWhenResumed(signal: AbortSignal): Promise<void>;
+  /** Passes at the start, when requested, when their time has come, and while something is wrong; none while paused. Ends with the signal. */
   loop(): Promise<void>;
-  readonly isRunning: boolean;
-  /** Milliseconds since 1970; `undefined` before the first. */
-  readonly lastMs: number | undefined;
-  /** What the last one skipped. */
-  readonly last: PassProgress | undefined;
+  /** Of the pass that is under way or waits for it. */
+  readonly running: PassProgress | undefined;
+  /** Of everything: the last that was done. */
+  readonly last: DonePass | undefined;
+}
+
+export interface DonePass {
+  readonly progress: PassProgress;
+  /** Milliseconds since 1970. */
+  readonly endMs: number;
+  readonly durationMs: number;
 }
 
 /** How often the folder itself is looked at: a disk that comes, goes, or is replaced is not notified. */
@@ -38,76 +48,89 @@ const blockedBackoff = { firstMs: 10_000, maxMs: 600_000 };
 /** Between requested passes at least this many times what the last one took. */
 const restShare = 4;
 
-export function createFullPasses({ keeper, everyMs, log, signal, now }: FullPassesOptions): FullPasses {
+export function createFullPasses({ keeper, everyMs, isPaused, log, signal, now }: FullPassesOptions): FullPasses {
   const lock = createKeyedLock();
   const bell = createBell();
-  let isRequested = true;
-  let running = 0;
-  let lastMs: number | undefined;
-  let last: PassProgress | undefined;
+  const running: PassProgress[] = [];
+  /** The folder to pass over; empty: everything. */
+  let requested: string | undefined = '';
+  let last: DonePass | undefined;
+  /** Unit: monotonic milliseconds, since clocks of the wall are set now and then. */
+  let lastStartMs: number | undefined;
 
-  const run = (options: PassOptions): Promise<PassProgress> => {
-    running += 1;
-    return lock
-      .run('', async () => {
-        const progress = await keeper.pass('', options);
-        if (!options.isDryRun) {
-          lastMs = now();
-          last = progress;
+  async function run(progress: PassProgress, options: Omit<PassOptions, 'progress'>): Promise<PassProgress> {
+    running.push(progress);
+    try {
+      return await lock.run('', async () => {
+        if (isPaused() && !progress.isDryRun)
+          throw failedPrecondition('Cannot compare: sync is paused', {
+            reason: 'paused',
+            hint: 'Resume it; what was missed is found then.',
+          });
+        const startMs = performance.now();
+        if (progress.path !== '') return await keeper.passBranch(progress.path, { ...options, progress });
+        await keeper.pass('', { ...options, progress });
+        if (!progress.isDryRun) {
+          lastStartMs = startMs;
+          last = { progress, endMs: now(), durationMs: Math.round(performance.now() - startMs) };
         }
         return progress;
-      })
-      .finally(() => {
-        running -= 1;
       });
-  };
+    } finally {
+      running.splice(running.indexOf(progress), 1);
+    }
+  }
 
-  async function passOnce(failures: number): Promise<number> {
+  async function passOnce(folder: string, failures: number): Promise<number> {
     const startMs = performance.now();
     const wasBlocked = keeper.blocked;
     try {
-      const { seen, created, updated, moved, deleted, skipped } = await run({ signal });
+      const progress = await run(new PassProgress({ path: folder }), { signal });
+      const { seen, created, updated, moved, deleted, skippedCount: skipped } = progress;
       const durationMs = Math.round(performance.now() - startMs);
-      log.info('full pass is done', { seen, created, updated, moved, deleted, skipped, durationMs });
+      log.info('full pass is done', { folder, seen, created, updated, moved, deleted, skipped, durationMs });
       await rest(Math.min(60_000, durationMs * restShare), signal);
       return 0;
     } catch (error) {
-      if (signal.aborted) return 0;
+      if (signal.aborted || isPaused()) return 0;
       const fault = Fault.from(error);
       if (failures === 0 && !wasBlocked) log.warn('a full pass was cut off', { error: fault });
-      const before = await keeper.root.state();
+      const before = await keeper.state();
       // What was wrong may be over at once: a disk is mounted again.
       const patience = AbortSignal.timeout(backoffMs(keeper.blocked ? blockedBackoff : backoff, failures + 1));
-      while (!signal.aborted && !patience.aborted && (!keeper.blocked || (await keeper.root.state()) === before))
+      while (!signal.aborted && !patience.aborted && (!keeper.blocked || (await keeper.state()) === before))
         await rest(Math.min(rootMs, backoff.firstMs), signal);
       return failures + 1;
     }
   }
 
   return {
-    get isRunning() {
-      return running > 0;
-    },
-    get lastMs() {
-      return lastMs;
+    get running() {
+      return running[0];
     },
     get last() {
       return last;
     },
-    request() {
-      isRequested = true;
+    request(folder = '') {
+      requested = requested === undefined ? folder : commonFolder([inFolder(requested, 'x'), inFolder(folder, 'x')]);
       bell.ring();
     },
     run,
+    async runWhenResumed(passSignal) {
+      while (isPaused() && !passSignal.aborted) await rest(rootMs, passSignal);
+      await run(new PassProgress(), { signal: passSignal });
+    },
     async loop() {
       let failures = 0;
       while (!signal.aborted) {
         const every = everyMs();
-        const isDue = every > 0 && lastMs !== undefined && now() - lastMs > every;
-        if (isRequested || isDue || keeper.blocked || !keeper.root.isSame()) {
-          isRequested = false;
-          failures = await passOnce(failures);
-          if (failures > 0) isRequested = true;
+        const isDue = every > 0 && lastStartMs !== undefined && performance.now() - lastStartMs > every;
+        if (!isPaused() && (requested !== undefined || isDue || keeper.blocked || !keeper.isSame())) {
+          // After a failure, and when something is wrong with the folder, nothing less than everything will do.
+          const folder = failures > 0 || isDue || keeper.blocked || !keeper.isSame() ? '' : (requested ?? '');
+          requested = undefined;
+          failures = await passOnce(folder, failures);
+          if (failures > 0) requested = '';
         } else {
           await bell.wait(rootMs, signal);
         }

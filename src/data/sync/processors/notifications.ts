@@ -2,12 +2,14 @@ import type { Log } from '#kernel/log.ts';
 import { backoffMs } from '#lib/backoff.ts';
 import { createBell } from '#lib/bell.ts';
 import { rest } from '#lib/rest.ts';
+import { commonFolder } from '#lib/tree-path.ts';
 import type { Keeper } from '../logic/keeper.ts';
 
 export interface NotificationsOptions {
-  readonly keeper: Keeper;
-  /** Asks for a full pass soon, when there was too much to follow. */
-  readonly onFlood: () => void;
+  readonly keeper: Pick<Keeper, 'examine'>;
+  readonly isPaused: () => boolean;
+  /** Asks for a pass over a folder soon, when there was too much to follow. */
+  readonly onFlood: (folder: string) => void;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -16,32 +18,41 @@ export interface NotificationsOptions {
 export interface Notifications {
   /** `isContent`: only the content of what is there has changed; otherwise something came or went. */
   changed(path: string, isContent: boolean): void;
+  /** Nothing waits any more: all is going to be compared. */
+  forget(): void;
+  /** A pause has ended. */
+  wake(): void;
   /** Looks at what was named until the signal fires. */
   run(): Promise<void>;
+  /** Paths that have not been looked at yet. */
+  readonly waiting: number;
+}
+
+interface Waiting {
+  readonly firstMs: number;
+  /** When its content was written last; long ago when something else has happened since. */
+  writtenMs: number;
 }
 
 /** How long after the first notification: long enough that our own writes are told by their service first. */
 const delayMs = 100;
-/** A file that keeps changing is looked at this often. */
-const againMs = 500;
+/** A file is still being written while notifications of its content come closer than this; then it waits, but no longer than the second. */
+const settleMs = 150;
+const settleMsMax = 2000;
 const batchMax = 2000;
-/** Beyond this many waiting paths a full pass is cheaper than to remember them. */
+/** Beyond this many waiting paths a pass is cheaper than to remember them. */
 const waitingMax = 50_000;
 const backoff = { firstMs: 100, maxMs: 5000 };
 
-export function createNotifications({ keeper, onFlood, log, signal }: NotificationsOptions): Notifications {
-  /** Paths, and whether only their content has changed. */
-  const waiting = new Map<string, boolean>();
-  /** When a path was looked at last. */
-  const lookedAt = new Map<string, number>();
+export function createNotifications({ keeper, isPaused, onFlood, log, signal }: NotificationsOptions): Notifications {
+  const waiting = new Map<string, Waiting>();
   const bell = createBell();
 
   const takeDue = (): string[] => {
     const now = performance.now();
-    for (const [path, at] of lookedAt) if (now - at > againMs) lookedAt.delete(path);
     const due: string[] = [];
-    for (const [path, isContent] of waiting) {
-      if (isContent && lookedAt.has(path)) continue;
+    for (const [path, { firstMs, writtenMs }] of waiting) {
+      if (now - writtenMs < settleMs && now - firstMs < settleMsMax) continue;
       due.push(path);
       waiting.delete(path);
       if (due.length >= batchMax) break;
@@ -49,29 +60,44 @@ export function createNotifications({ keeper, onFlood, log, signal }: Notificati
     return due;
   };
 
+  const changed = (path: string, isContent: boolean): void => {
+    const nowMs = performance.now();
+    const writtenMs = isContent ? nowMs : Number.NEGATIVE_INFINITY;
+    const known = waiting.get(path);
+    if (known) {
+      known.writtenMs = writtenMs;
+      return;
+    }
+    if (waiting.size >= waitingMax) {
+      const folder = commonFolder([...waiting.keys(), path]);
+      waiting.clear();
+      onFlood(folder);
+    }
+    waiting.set(path, { firstMs: nowMs, writtenMs });
+    if (waiting.size === 1) bell.ring();
+  };
+
   return {
-    changed(path, isContent) {
-      if (waiting.size >= waitingMax) {
-        waiting.clear();
-        onFlood();
-      }
-      waiting.set(path, isContent && (waiting.get(path) ?? true));
-      if (waiting.size === 1) bell.ring();
+    get waiting() {
+      return waiting.size;
     },
+    changed,
+    forget: () => waiting.clear(),
+    wake: () => bell.ring(),
     async run() {
       let failures = 0;
       while (!signal.aborted) {
-        if (waiting.size === 0) await bell.wait(60_000, signal);
+        if (waiting.size === 0 || isPaused()) await bell.wait(60_000, signal);
         await rest(delayMs, signal);
+        if (isPaused()) continue;
         const due = takeDue();
         if (due.length === 0 || signal.aborted) continue;
         try {
           await keeper.examine({ paths: due, areFoldersNew: true });
           failures = 0;
-          for (const path of due) lookedAt.set(path, performance.now());
         } catch (error) {
           if (signal.aborted) return;
-          for (const path of due) waiting.set(path, false);
+          for (const path of due) changed(path, false);
           if (failures === 0) log.warn('changes on the disk cannot be taken in now', { error });
           failures += 1;
           await rest(backoffMs(backoff, failures), signal);

@@ -5,14 +5,16 @@ import type { Log } from '#kernel/log.ts';
 import type { StreamEvent, StreamSource } from '#kernel/streams/streams.ts';
 import { backoffMs } from '#lib/backoff.ts';
 import { rest } from '#lib/rest.ts';
+import type { DatasourcePlan } from '../../plan.ts';
 import type { Hints } from '../logic/hints.ts';
 import type { EtagHint } from '../logic/index-messages.ts';
 import type { Keeper } from '../logic/keeper.ts';
+import { pathOfKey } from '../logic/path-of-key.ts';
 
 export interface ObjectChangesOptions {
   readonly source: StreamSource;
-  readonly bucket: string;
-  readonly keeper: Keeper;
+  readonly plan: Pick<DatasourcePlan, 'datasource' | 'kind'>;
+  readonly keeper: Pick<Keeper, 'examine' | 'cover'>;
   /** The position the index covers: the consumer's cursor, kept beside its effects. */
   readonly covered: () => Promise<number>;
   /** Resolves when a full pass that began after the call is done. */
@@ -25,7 +27,7 @@ const backoff = { firstMs: 20, maxMs: 2000 };
 
 /** Follows what the objects service writes, so that a write is in the index moments after it was acknowledged. Runs until the signal fires. */
 export async function followObjectChanges(options: ObjectChangesOptions): Promise<void> {
-  const { source, keeper, bucket, covered, log, signal } = options;
+  const { source, keeper, plan, covered, log, signal } = options;
   let failures = 0;
   let last = 0;
   while (!signal.aborted) {
@@ -35,7 +37,7 @@ export async function followObjectChanges(options: ObjectChangesOptions): Promis
       if (after < last) await options.fullPass(signal);
       last = after;
       for await (const events of source.subscribe({ after, signal })) {
-        await keeper.examine(readHints(events, bucket));
+        await keeper.examine(readHints(events, plan));
         last = events.at(-1)?.position ?? last;
         failures = 0;
       }
@@ -62,21 +64,22 @@ function isLost(error: unknown): boolean {
   return error instanceof Fault && error.code === Code.OutOfRange;
 }
 
-function readHints(events: readonly StreamEvent[], bucket: string): Hints {
+/** What events of the change stream say of the tree. Keys that no file can have are in no tree. */
+export function readHints(events: readonly StreamEvent[], plan: Pick<DatasourcePlan, 'datasource' | 'kind'>): Hints {
   const paths = new Set<string>();
   const etags = new Map<string, EtagHint>();
   const moves: { path: string; newPath: string }[] = [];
-  for (const { key, payload } of events) {
-    if (key !== bucket) continue;
+  for (const { key: bucket, payload } of events) {
+    if (plan.kind !== 'buckets' && bucket !== plan.datasource) continue;
     const change = fromBinary(ObjectChangeSchema, payload);
-    const path = withoutSlash(change.key);
-    paths.add(path);
-    if (change.kind === ObjectChange_Kind.PUT) etags.set(path, etagHint(change));
-    if (change.kind !== ObjectChange_Kind.MOVE) continue;
-    const newPath = withoutSlash(change.newKey);
-    paths.add(newPath);
-    moves.push({ path, newPath });
-    if (!change.newKey.endsWith('/')) etags.set(newPath, etagHint(change));
+    const isMove = change.kind === ObjectChange_Kind.MOVE;
+    const path = pathOfKey(bucket, change.key, plan);
+    const newPath = isMove ? pathOfKey(bucket, change.newKey, plan) : undefined;
+    if (path !== undefined) paths.add(path);
+    if (newPath !== undefined) paths.add(newPath);
+    if (path && newPath) moves.push({ path, newPath });
+    if (path !== undefined && change.kind === ObjectChange_Kind.PUT) etags.set(path, etagHint(change));
+    if (newPath !== undefined && !change.newKey.endsWith('/')) etags.set(newPath, etagHint(change));
   }
   const position = events.at(-1)?.position;
   return { paths, etags, moves, isTrusted: true, ...(position === undefined ? {} : { position }) };
@@ -84,8 +87,4 @@ function readHints(events: readonly StreamEvent[], bucket: string): Hints {
 
 function etagHint({ etag, sizeBytes, modifyTimeNs }: ObjectChange): EtagHint {
   return { etag, sizeBytes: Number(sizeBytes), mtimeMs: Number(modifyTimeNs / 1_000_000n) };
-}
-
-function withoutSlash(key: string): string {
-  return key.endsWith('/') ? key.slice(0, -1) : key;
 }

@@ -1,17 +1,27 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Index } from '#gen/cellar/data/v1/index_pb.ts';
-import { type Sync, SyncStatus_State } from '#gen/cellar/data/v1/sync_pb.ts';
+import { type Sync, SyncStatus_State, type SyncStatusSchema } from '#gen/cellar/data/v1/sync_pb.ts';
 import type { Client } from '#kernel/calls/client.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
 import { rest } from '#lib/rest.ts';
 import type { Keeper } from '../logic/keeper.ts';
-import { newProgress, type PassProgress } from '../logic/pass-progress.ts';
-import type { FullPasses } from '../processors/full-passes.ts';
+import { PassProgress } from '../logic/pass-progress.ts';
+import type { Pausing } from '../logic/pausing.ts';
+import type { Volume } from '../logic/volume.ts';
+import type { DonePass, FullPasses } from '../processors/full-passes.ts';
+import { blockedMessage, progressMessage, skippedMessages } from './messages.ts';
 
 export interface SyncParts {
   readonly keeper: Keeper;
   readonly passes: FullPasses;
+  readonly pausing: Pausing;
   readonly index: Client<typeof Index>;
+  readonly volume: Volume;
+  /** Head of the objects service's change stream. */
+  readonly head: (signal: AbortSignal) => Promise<number>;
+  /** Paths that notifications named and that have not been looked at. */
+  readonly waiting: () => number;
   /** Why changes by other programs are not seen at once; empty when they are. */
   readonly watchLimit: () => string;
 }
@@ -19,49 +29,89 @@ export interface SyncParts {
 /** How often progress is told. Unit: milliseconds. */
 const tellMs = 500;
 
-export function createSyncController({ keeper, passes, index, watchLimit }: SyncParts): Implementation<typeof Sync> {
+export function createSyncController(parts: SyncParts): Implementation<typeof Sync> {
+  const { keeper, passes, pausing, index, volume, head, waiting, watchLimit } = parts;
+
   const state = (): SyncStatus_State => {
+    if (pausing.current) return SyncStatus_State.PAUSED;
     if (keeper.blocked) return SyncStatus_State.BLOCKED;
-    if (passes.lastMs === undefined) return SyncStatus_State.STARTING;
-    return passes.isRunning ? SyncStatus_State.SCANNING : SyncStatus_State.WATCHING;
+    if (!passes.last) return SyncStatus_State.STARTING;
+    return passes.running ? SyncStatus_State.SCANNING : SyncStatus_State.WATCHING;
   };
+
+  async function status(signal: AbortSignal): Promise<MessageInitShape<typeof SyncStatusSchema>> {
+    const [{ files, folders, sizeBytes, sourcePosition }, source] = await Promise.all([
+      index.getPosition({}, { signal }),
+      lagHead(signal),
+    ]);
+    const { current } = pausing;
+    const { blocked } = keeper;
+    const { running, last } = passes;
+    return {
+      state: state(),
+      reason: blocked?.message ?? watchLimit(),
+      ...{ files, folders, sizeBytes },
+      position: sourcePosition,
+      notified: watchLimit() === '',
+      waiting: BigInt(waiting()),
+      lag: source === undefined ? 0n : BigInt(Math.max(0, source - Number(sourcePosition))),
+      ...(current ? { pausedSince: timestampFromMs(current.sinceMs), pauseReason: current.reason } : {}),
+      ...(blocked ? { blocked: blockedMessage(blocked) } : {}),
+      ...(running ? { running: progressMessage(running) } : {}),
+      ...(last ? lastMessage(last) : {}),
+      ignoresCase: volume.ignoresCase,
+      ignoresComposition: volume.ignoresComposition,
+    };
+  }
+
+  /** `undefined` while the objects service is away: that is its own status. */
+  async function lagHead(signal: AbortSignal): Promise<number | undefined> {
+    try {
+      return await head(signal);
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
+  }
+
   return {
-    async getSyncStatus(_request, call) {
-      const { files, folders, sizeBytes, sourcePosition } = await index.getPosition({}, { signal: call.signal });
-      return {
-        state: state(),
-        reason: keeper.blocked ?? watchLimit(),
-        ...(passes.lastMs === undefined ? {} : { lastFullPass: timestampFromMs(passes.lastMs) }),
-        ...{ files, folders, sizeBytes },
-        position: sourcePosition,
-        skipped: BigInt(passes.last?.skipped ?? 0),
-        skippedExamples: passes.last?.skippedExamples ?? [],
-        notified: watchLimit() === '',
-      };
-    },
-    async *resync({ dryRun, confirmDeletes }, call) {
-      const progress = newProgress();
-      const startMs = performance.now();
-      const pass = passes.run({ isDryRun: dryRun, isConfirmed: confirmDeletes, signal: call.signal, progress });
-      let isDone = false;
+    getSyncStatus: (_request, call) => status(call.signal),
+    async *resync({ path, dryRun, confirmDeletes, limit }, call) {
+      const progress = new PassProgress({ path, isDryRun: dryRun, changesMax: limit });
+      const pass = passes.run(progress, { isConfirmed: confirmDeletes, signal: call.signal });
       const done = pass.then(
-        () => undefined,
-        () => undefined, // Thrown below, where the pass is awaited.
+        () => true,
+        () => true, // Thrown below, where the pass is awaited.
       );
-      while (!isDone) {
-        isDone = await Promise.race([done.then(() => true), rest(tellMs, call.signal).then(() => false)]);
-        if (!isDone) yield progressMessage(progress, startMs, false);
-      }
+      let told = 0;
+      const message = () => {
+        const changes = progress.changes.slice(told);
+        told += changes.length;
+        return progressMessage(progress, changes);
+      };
+      while (!(await Promise.race([done, rest(tellMs, call.signal).then(() => false)]))) yield message();
       await pass;
-      yield progressMessage(progress, startMs, true);
+      yield message();
+    },
+    async pause({ reason }, call) {
+      await pausing.pause(reason);
+      return status(call.signal);
+    },
+    async resume(_request, call) {
+      await pausing.resume();
+      return status(call.signal);
     },
   };
 }
 
-function progressMessage({ seen, created, updated, moved, deleted, skipped }: PassProgress, startMs: number, done: boolean) {
-  const seconds = Math.max(0.001, (performance.now() - startMs) / 1000);
+function lastMessage({ progress, endMs, durationMs }: DonePass) {
   return {
-    ...{ seen: BigInt(seen), created: BigInt(created), updated: BigInt(updated), deleted: BigInt(deleted) },
-    ...{ moved: BigInt(moved), skipped: BigInt(skipped), done, rate: seen / seconds },
+    lastFullPass: timestampFromMs(endMs),
+    lastFullPassMs: BigInt(durationMs),
+    skipped: BigInt(progress.skippedCount),
+    skippedExamples: progress.skippedExamples,
+    skippedKinds: skippedMessages(progress),
+    escaped: BigInt(progress.escaped),
+    escapedExamples: progress.escapedExamples,
   };
 }
