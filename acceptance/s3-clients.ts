@@ -1,4 +1,5 @@
 import { aws } from './clients/aws.ts';
+import { awsBuckets } from './clients/aws-buckets.ts';
 import { awsMany } from './clients/aws-many.ts';
 import { awsVersions } from './clients/aws-versions.ts';
 import { boto3 } from './clients/boto3.ts';
@@ -10,4 +11,15 @@ import { s3cmd } from './clients/s3cmd.ts';
 import { s3fs } from './clients/s3fs.ts';
 
 /** What well-known S3 clients do in daily use; each case passes or throws. They know an address and credentials and nothing else. */
-export const s3ClientCases: readonly S3ClientCase[] = [aws, awsMany, awsVersions, s3cmd, rclone, boto3, boto3Keys, s3fs, restic];
+export const s3ClientCases: readonly S3ClientCase[] = [
+  aws,
+  awsBuckets,
+  awsMany,
+  awsVersions,
+  s3cmd,
+  rclone,
+  boto3,
+  boto3Keys,
+  s3fs,
+  restic,
+];

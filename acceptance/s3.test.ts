@@ -12,6 +12,10 @@ let keys: { accessKey: string; secretKey: string };
 before(async () => {
   product = await startProduct({ datasources: ['docs', 'media', 'kept'] });
   keys = await product.json('key', 'create', 's3');
+  // Where buckets are made that clients ask for.
+  mkdirSync(join(product.tmp, 'buckets'));
+  const added = await product.cli('datasource', 'add', 'made', join(product.tmp, 'buckets'), '--buckets');
+  assert.equal(added.exitCode, 0, added.stderr);
 });
 after(async () => {
   await product?.[Symbol.asyncDispose]();
