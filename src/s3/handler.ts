@@ -8,6 +8,7 @@ import { unsignedPayload } from '#lib/sigv4.ts';
 import { parseXml, XmlError, type XmlNode } from '#lib/xml.ts';
 import type { Users } from './access/acl.ts';
 import { type Asker, type AskPlatform, createAuthorize } from './access/authorize.ts';
+import { looks } from './access/decide.ts';
 import { acting } from './actor.ts';
 import { errorAnswer, type S3Answer, writeAnswer } from './answer.ts';
 import { createAuthenticate, type Identity } from './authenticate.ts';
@@ -192,7 +193,14 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     };
     const requestId = String(response.getHeader('x-amz-request-id'));
     const actor = { operation, key: target.key, userId: call.user?.id ?? '', address: client.address, requestId };
-    return await acting.run(actor, () => operations[operation](call));
+    try {
+      return await acting.run(actor, () => operations[operation](call));
+    } catch (error) {
+      // That there is no such object is told only to who may list the bucket.
+      if (looks.has(operation) && S3Error.from(error).code === 'NoSuchKey')
+        await authorize(asker, { operation, ...target, isMissing: true });
+      throw error;
+    }
 
     function askerOf(from: Identity<Caller>, headers: ReadonlyMap<string, string>): Asker<Caller> {
       const { caller, signature } = from;

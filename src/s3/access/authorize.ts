@@ -43,6 +43,8 @@ export interface Wish {
   readonly versionId?: string | undefined;
   /** Tags the request wants to put, where they are not in its header. */
   readonly tags?: Tags | undefined;
+  /** It was found that there is no such object: may they be told? */
+  readonly isMissing?: boolean;
 }
 
 /** Settings of what has none. */
@@ -87,6 +89,7 @@ export function createAuthorize<Caller>(backend: Backend, ask: AskPlatform<Calle
       policy: settings.policy === undefined ? undefined : storedPolicy(settings.policy, bucket),
       platform: verdict.kind,
       context: conditionContext({ ...asker, versionId, requestTags: wish.tags }),
+      object: wish.isMissing ? 'missing' : undefined,
     };
     let answer = decide(question);
     if (answer === 'ask_object') {

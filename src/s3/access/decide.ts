@@ -66,7 +66,7 @@ const byObjectAcl: Partial<Readonly<Record<OperationName, Permission>>> = {
 const policyOperations: ReadonlySet<OperationName> = new Set(['GetBucketPolicy', 'PutBucketPolicy', 'DeleteBucketPolicy']);
 
 /** Operations that only look: of an object that is not there, who may list the bucket is told so, and nobody else. */
-const looks: ReadonlySet<OperationName> = new Set([
+export const looks: ReadonlySet<OperationName> = new Set([
   'GetObject',
   'HeadObject',
   'GetObjectAttributes',
@@ -105,7 +105,8 @@ export function decide(question: AccessQuestion): AccessAnswer {
   const ofObject = byObjectAcl[operation];
   const isAboutAcl = operation === 'GetObjectAcl' || operation === 'PutObjectAcl';
   if (isOwner && !isAboutAcl) return 'allowed';
-  if (allows(needed.slice(0, actions.needed.length))) return 'allowed';
+  const isMissing = object === 'missing' && looks.has(operation);
+  if (!isMissing && allows(needed.slice(0, actions.needed.length))) return 'allowed';
   // Rights beyond the operation itself, such as to lock what is written, are not in ACLs.
   if (actions.needed.length > 1 && operation !== 'GetObjectAttributes') return 'denied';
   const grants = (acl: Acl, wanted: Permission): boolean => aclAllows(acl, wanted, user, block?.ignorePublicAcls === true);
