@@ -7,7 +7,6 @@ import { type BucketSettings, installation } from '#s3/bucket-settings.ts';
 import type { BucketRecord, ObjectStore } from '../store/store.ts';
 import { type BucketFolder, findBucketFolder } from './bucket-folder.ts';
 import { isBucketName } from './bucket-name.ts';
-import { recoverKey } from './bucket-recovery.ts';
 import type { RecordChange } from './change.ts';
 import type { ContentCoding } from './content-coding.ts';
 import { openDirectory } from './directory.ts';
@@ -204,7 +203,7 @@ export class BucketCatalogue {
       hasHardKeys: (await store.hardKeys(bucket, '', '', 1)).length > 0,
     });
     for (const intent of await store.intents()) {
-      if (intent.bucket === bucket && intent.key !== '') await recoverKey(files, intent);
+      if (intent.bucket === bucket && intent.key !== '') await files.disk.recover(intent);
     }
     return { ...files, folder, checkedMs: now() };
   }

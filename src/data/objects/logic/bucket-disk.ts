@@ -2,7 +2,7 @@ import { failedPrecondition } from '#kernel/fault.ts';
 import { createKeyedLock, type KeyedLock } from '#lib/keyed-lock.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { BucketSettings } from '#s3/bucket-settings.ts';
-import type { ObjectStore } from '../store/store.ts';
+import type { Intent, ObjectStore, StoreChange } from '../store/store.ts';
 import type { Change, RecordChange } from './change.ts';
 import type { ContentCoding } from './content-coding.ts';
 import { type Directory, openDirectory } from './directory.ts';
@@ -45,6 +45,9 @@ export class BucketDisk {
   readonly gate: Gate = createGate();
   /** False: no key of this bucket is a hard one, so nobody needs to look. */
   hasHardKeys: boolean;
+  /** Brings a change to its end, with nobody else at its key. */
+  recover: (intent: Intent) => Promise<void> = async () => undefined;
+  readonly #begun = new Map<string, Intent>();
   readonly #settings: () => BucketSettings;
   readonly #record: RecordChange;
   readonly #assertThere: () => Promise<void>;
@@ -87,9 +90,38 @@ export class BucketDisk {
     }
   }
 
-  /** Runs the part of a write that changes what others see, with nobody else at the same key. */
-  async committing<T>(key: string, task: () => Promise<T>): Promise<T> {
-    return await this.writing(() => this.gate.pass(() => this.locks.run(key, task)));
+  /**
+   * Runs the part of a write that changes what others see, with nobody else at the same keys. A change of these keys that was begun and
+   * did not come to its end, because the disk or the database failed, is brought to one first.
+   */
+  async committing<T>(keys: readonly string[], task: () => Promise<T>): Promise<T> {
+    const settle = async (): Promise<void> => {
+      for (const key of keys) {
+        const intent = this.#begun.get(key);
+        if (intent) await this.recover(intent);
+      }
+    };
+    const settled = async (): Promise<T> => {
+      await settle();
+      try {
+        return await task();
+      } catch (error) {
+        // What fails again is tried again by the next who comes.
+        await settle().catch(() => undefined);
+        throw error;
+      }
+    };
+    const locked = keys.toSorted().reduceRight<() => Promise<T>>((inner, key) => () => this.locks.run(key, inner), settled);
+    return await this.writing(() => this.gate.pass(locked));
+  }
+
+  /** Changes rows; changes that are begun are known until they end. */
+  async write(changes: readonly StoreChange[]): Promise<void> {
+    for (const change of changes) {
+      if (change.kind === 'begin') this.#begun.set(change.intent.key, { bucket: this.bucket, ...change.intent });
+    }
+    await this.store.write(this.bucket, changes);
+    for (const change of changes) if (change.kind === 'end') this.#begun.delete(change.key);
   }
 
   /** One of our own folders in the bucket, made when it is missing. Errors: `failed_precondition` when something else has its name. */

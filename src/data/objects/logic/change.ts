@@ -11,8 +11,10 @@ export interface Change {
   readonly kind: 'put' | 'mkdir' | 'delete' | 'move';
   /** Only with `move`. */
   readonly fromKey?: string;
-  /** 0 for folders and for what is gone. */
+  /** Of the file; 0 for folders and for what is gone. */
   readonly sizeBytes: number;
+  /** What readers get, where the file has something else, such as its encrypted form. */
+  readonly plainSizeBytes?: number;
   readonly mtimeMs: number;
   readonly etag: string;
   /** Set in a bucket that is or was versioned: the version that was written, or the delete marker that was made. */

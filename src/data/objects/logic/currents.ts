@@ -20,7 +20,7 @@ export interface Current {
 const sliceSize = 256;
 
 /**
- * The current objects of the keys of a page, by key. Keys may turn out to have none: a file that is gone, a folder nobody asked for.
+ * The current objects of the keys of a page, by key; the first source of the candidates is the walk. Keys may turn out to have none: a file that is gone, a folder nobody asked for.
  * Files are looked at without a promise each: there are a thousand on a page.
  */
 export async function createCurrents(
@@ -31,13 +31,14 @@ export async function createCurrents(
   const rowOf = await lookUpRows(disk.store, disk.bucket, runsOf(candidates));
   const found = new Map<string, Current>();
   let looked = 0;
-  for (const { key, isPrefix } of candidates) {
+  for (const { key, isPrefix, isFirst } of candidates) {
     if (isPrefix) continue;
     if (++looked % sliceSize === 0) await setImmediate();
     const hard = hardObjects.get(key);
     const isFolder = key.endsWith('/');
-    const now = (isFolder && hardOf(key, hard)) || (isFolder ? await folderOf(disk, key, rowOf) : fileOf(disk, key, rowOf));
-    const current = now || hardOf(key, hard);
+    const looking = isFirst && !(isFolder && hard) ? plainOf(disk, key, rowOf) : undefined;
+    const plain = looking instanceof Promise ? await looking : looking;
+    const current = plain ?? hardOf(key, hard);
     if (current) found.set(key, current);
   }
   return found;
@@ -45,6 +46,10 @@ export async function createCurrents(
 
 const hardOf = (key: string, hard: HardObject | undefined): Current | undefined =>
   hard && { line: listed(key, hard.stats, hard.row), row: hard.row };
+
+/** What is at the place of a key that a walk found. */
+const plainOf = (disk: BucketDisk, key: string, rowOf: RowLookup): Current | undefined | Promise<Current | undefined> =>
+  key.endsWith('/') ? folderOf(disk, key, rowOf) : fileOf(disk, key, rowOf);
 
 function fileOf({ root }: BucketDisk, key: string, rowOf: RowLookup): Current | undefined {
   const stats = lookAt(`${root}/${key}`);

@@ -1,4 +1,5 @@
 import { BucketDisk, type BucketDiskOptions } from './bucket-disk.ts';
+import { recoverKey } from './bucket-recovery.ts';
 import { FolderMarkers } from './folder-markers.ts';
 import { FolderRemover } from './folder-remover.ts';
 import { FolderTree } from './folder-tree.ts';
@@ -37,6 +38,7 @@ export function createFolderBucket(options: FolderBucketOptions): FolderBucket {
   const writer = new ObjectWriter(disk, finder, kept, markers);
   const deleter = new ObjectDeleter(disk, finder, kept, markers);
   const uploads = new FolderUploads({ disk, writer, now, partSizeBytesMin });
+  disk.recover = (intent) => recoverKey({ disk, finder, kept }, intent);
   const tree = new FolderTree({ disk, finder, kept, markers });
   return { disk, finder, kept, reader, writer, deleter, tree, remover: new FolderRemover(disk, deleter), uploads };
 }

@@ -23,10 +23,10 @@ export class FolderMarkers {
     stored: Partial<StoredObject> & { readonly condition?: unknown },
     condition: WriteCondition | undefined,
   ): Promise<ObjectInfo> {
-    const { bucket, place, store } = this.#disk;
+    const { place } = this.#disk;
     const { folders, name } = parseKey(key);
     const { condition: _, ...details } = stored;
-    return await this.#disk.committing(key, async () => {
+    return await this.#disk.committing([key], async () => {
       const current = condition && (await this.#finder.find(key));
       condition?.(current && this.#finder.infoOf(current));
       using directory = await place.ensure([...folders, name]);
@@ -35,7 +35,7 @@ export class FolderMarkers {
         ...{ headers: {}, checksums: {}, ...details },
         ...{ key, stamp: stampOf(stats), kind: 'marker', etag: emptyMd5 },
       };
-      await store.write(bucket, [{ kind: 'put', row }]);
+      await this.#disk.write([{ kind: 'put', row }]);
       await this.#disk.record({ key, kind: 'mkdir', sizeBytes: 0, mtimeMs: mtimeMsOf(stats), etag: row.etag });
       return describe(key, stats, row);
     });
@@ -43,16 +43,15 @@ export class FolderMarkers {
 
   /** Removes an empty folder. One with content loses only its marker: it goes with its last object. True when it is gone. */
   async delete(key: string, path: string, { stamp, row }: Pick<FoundObject, 'stamp' | 'row'>): Promise<boolean> {
-    const { bucket, store } = this.#disk;
     try {
       if (!(await isRemoved(rmdir(path)))) return false;
-      await store.write(bucket, [{ kind: 'remove_state', key, stamp }]);
+      await this.#disk.write([{ kind: 'remove_state', key, stamp }]);
       return true;
     } catch (error) {
       if (!isSystemError(error, 'ENOTEMPTY', 'EEXIST')) throw error;
     }
     const bare: ObjectRow = { key, stamp, kind: 'implicit', etag: '', headers: {}, checksums: {} };
-    if (row?.kind === 'marker') await store.write(bucket, [{ kind: 'put', row: bare }]);
+    if (row?.kind === 'marker') await this.#disk.write([{ kind: 'put', row: bare }]);
     return false;
   }
 }

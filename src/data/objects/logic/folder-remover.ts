@@ -31,7 +31,7 @@ export class FolderRemover {
     const { folders, name } = parseKey(key);
     const isKept = settings.versioning !== undefined && options.recursive === true;
     for (let attempt = 1; isKept && attempt <= attemptsMax; attempt++) await this.#deleteAll(key);
-    await this.#disk.committing(key, async () => {
+    await this.#disk.committing([key], async () => {
       using parent = place.find(folders);
       if (!parent || !lookAt(parent.at(name))?.isDirectory()) {
         // The last object took the folder along.
@@ -52,7 +52,7 @@ export class FolderRemover {
         });
       }
       await parent.sync();
-      await this.#disk.store.write(this.#disk.bucket, [{ kind: 'remove_tree', prefix: key }]);
+      await this.#disk.write([{ kind: 'remove_tree', prefix: key }]);
       await this.#disk.recordDeleted([key]);
       await this.#disk.recordDeleted(await place.prune(folders));
       if (options.recursive) await remove(away, { recursive: true, force: true });

@@ -75,16 +75,13 @@ export class FolderTree {
     if (kind === 'folder' && toKey.startsWith(fromKey)) {
       throw invalidArgument(`Cannot move folder ${JSON.stringify(from)} into itself`, { reason: 'key_conflict' });
     }
-    const [first, second] = [fromKey, toKey].sort() as [string, string];
-    await this.#disk.committing(first, () =>
-      this.#disk.locks.run(second, () =>
-        kind === 'folder' ? this.#moveFolder(fromKey, toKey) : this.#moveFile(fromKey, toKey, options.replace ?? false),
-      ),
+    await this.#disk.committing([fromKey, toKey], () =>
+      kind === 'folder' ? this.#moveFolder(fromKey, toKey) : this.#moveFile(fromKey, toKey, options.replace ?? false),
     );
   }
 
   async #moveFile(from: string, to: string, isReplacing: boolean): Promise<void> {
-    const { bucket, now, place, settings, store } = this.#disk;
+    const { now, place, settings } = this.#disk;
     const [source, target] = [parseKey(from), parseKey(to)];
     const found = await this.#finder.find(from);
     if (found?.kind !== 'file') throw noSuchKey(from);
@@ -103,7 +100,7 @@ export class FolderTree {
       { kind: 'remove', key: from },
       ...(isVersioned ? [{ kind: 'mark', key: from, versionId: this.#disk.newId(), mtimeMs: now() } as const] : []),
     ];
-    await store.write(bucket, [
+    await this.#disk.write([
       ...(row ? [{ kind: 'put', row } as const] : []),
       ...(kept ? [this.#kept.putOf(kept)] : []),
       { kind: 'begin', intent: { key: to, stamp: this.#finder.stampAt(to), rest } },
@@ -111,12 +108,12 @@ export class FolderTree {
     if (kept && !(await this.#kept.keep(kept))) throw taken(to);
     await rename(fromParent.at(source.name), toParent.at(target.name));
     await Promise.all([toParent.sync(), fromParent.sync()]);
-    await store.write(bucket, [...rest, { kind: 'end', key: to }]);
+    await this.#disk.write([...rest, { kind: 'end', key: to }]);
     await this.#recordMove(from, to, source);
   }
 
   async #moveFolder(from: string, to: string): Promise<void> {
-    const { bucket, now, place, settings, store } = this.#disk;
+    const { now, place, settings } = this.#disk;
     const [source, target] = [parseKey(from), parseKey(to)];
     if (settings.objectLock) await this.#assertNoneLocked(from);
     using fromParent = place.find(source.folders);
@@ -125,13 +122,13 @@ export class FolderTree {
     if (lookAt(toParent.at(target.name))) throw taken(to);
     const mark = { kind: 'mark_tree', prefix: from, versionId: this.#disk.newId(), mtimeMs: now() } as const;
     const rest: StoreChange[] = [{ kind: 'remove_tree', prefix: from }, ...(settings.versioning === undefined ? [] : [mark])];
-    await store.write(bucket, [
+    await this.#disk.write([
       { kind: 'copy_tree', from, to },
       { kind: 'begin', intent: { key: to, stamp: '', rest } },
     ]);
     await rename(fromParent.at(source.name), toParent.at(target.name));
     await Promise.all([toParent.sync(), fromParent.sync()]);
-    await store.write(bucket, [...rest, { kind: 'end', key: to }]);
+    await this.#disk.write([...rest, { kind: 'end', key: to }]);
     await this.#recordMove(from, to, source);
   }
 

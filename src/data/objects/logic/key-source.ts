@@ -15,6 +15,8 @@ export interface KeySource {
 export interface Candidate {
   readonly key: string;
   readonly isPrefix: boolean;
+  /** True when the first source has the key. */
+  readonly isFirst: boolean;
 }
 
 export function walkSource(walk: FolderWalk): KeySource {
@@ -63,12 +65,12 @@ export async function nextCandidate(
     if (at >= 0) {
       const group = key.slice(0, at + delimiter.length);
       for (const source of sources) source.skip(group);
-      if (compareUtf8(group, after) > 0) return { key: group, isPrefix: true };
+      if (compareUtf8(group, after) > 0) return { key: group, isPrefix: true, isFirst: false };
       continue;
     }
     const having = sources.length === 1 ? sources : sources.filter((source) => source.peek() === key);
     onKey?.(key, having);
     for (const source of having) source.take();
-    return { key, isPrefix: false };
+    return { key, isPrefix: false, isFirst: having.includes(sources[0]!) };
   }
 }

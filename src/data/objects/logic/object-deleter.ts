@@ -27,7 +27,7 @@ export class ObjectDeleter {
   }
 
   async delete(key: string, versionId: string | undefined, { condition }: DeleteOptions = {}): Promise<Deleted> {
-    return await this.#disk.committing(key, async () => {
+    return await this.#disk.committing([key], async () => {
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         const current = await this.#finder.find(key);
         const isVersioned = this.#disk.settings.versioning !== undefined;
@@ -47,7 +47,7 @@ export class ObjectDeleter {
     if (current) {
       condition?.(this.#finder.infoOf(current));
       await this.#take(current, async () => {
-        await this.#disk.store.write(this.#disk.bucket, [{ kind: 'remove', key }]);
+        await this.#disk.write([{ kind: 'remove', key }]);
       });
     }
     return { isDeleteMarker: false };
@@ -78,17 +78,17 @@ export class ObjectDeleter {
     const dropsNull = versionId === 'null' && (await store.findVersion(bucket, key, 'null')) !== undefined;
     const intent = { kind: 'begin', intent: { key, stamp: current?.stamp ?? '', rest: [{ kind: 'remove', key }, put] } } as const;
     if (!current) {
-      await store.write(bucket, dropsNull ? [intent, put] : [put]);
+      await this.#disk.write(dropsNull ? [intent, put] : [put]);
     } else {
       const isKept = settings.versioning === 'Enabled' || current.row?.versionId !== undefined;
-      await store.write(bucket, [...(isKept ? [this.#kept.putOf(current)] : []), intent]);
+      await this.#disk.write([...(isKept ? [this.#kept.putOf(current)] : []), intent]);
       if (isKept && !(await this.#kept.keep(current))) return undefined;
       const { rest } = intent.intent;
-      await this.#take(current, () => store.write(bucket, dropsNull ? rest : [...rest, end]), versionId);
+      await this.#take(current, () => this.#disk.write(dropsNull ? rest : [...rest, end]), versionId);
     }
     if (dropsNull) {
       await this.#kept.drop(key, 'null');
-      await store.write(bucket, [end]);
+      await this.#disk.write([end]);
     }
     return { versionId, isDeleteMarker: true };
   }
@@ -109,7 +109,7 @@ export class ObjectDeleter {
       if (next && !next.isDeleteMarker) {
         if (!(await this.#restore(next, current, []))) return undefined;
       } else {
-        await this.#take(current, () => store.write(bucket, [{ kind: 'remove', key }]), versionId);
+        await this.#take(current, () => this.#disk.write([{ kind: 'remove', key }]), versionId);
       }
       return { versionId, isDeleteMarker: false };
     }
@@ -124,10 +124,10 @@ export class ObjectDeleter {
       if (!(await this.#restore(next, undefined, [remove]))) return undefined;
     } else {
       const intent = { key, stamp: current?.stamp ?? '', rest: [] };
-      await store.write(bucket, row.isDeleteMarker ? [remove] : [remove, { kind: 'begin', intent }]);
+      await this.#disk.write(row.isDeleteMarker ? [remove] : [remove, { kind: 'begin', intent }]);
       if (!row.isDeleteMarker) {
         await this.#kept.drop(key, versionId);
-        await store.write(bucket, [{ kind: 'end', key }]);
+        await this.#disk.write([{ kind: 'end', key }]);
       }
     }
     return { versionId, isDeleteMarker: row.isDeleteMarker };
@@ -135,7 +135,6 @@ export class ObjectDeleter {
 
   /** Makes a kept version the current one again. False when its place was taken meanwhile. */
   async #restore(next: VersionRow, current: FoundObject | undefined, more: readonly StoreChange[]): Promise<boolean> {
-    const { bucket, store } = this.#disk;
     const { key, versionId } = next;
     const path = this.#kept.pathOf(next);
     const stats = lookAt(path);
@@ -150,7 +149,7 @@ export class ObjectDeleter {
       ...{ stamp, kind: place.kind === 'hard' ? ('hard' as const) : ('object' as const) },
     };
     const rest: StoreChange[] = [...more, { kind: 'remove_version', key, versionId }, { kind: 'prune', key, stamp }];
-    await store.write(bucket, [
+    await this.#disk.write([
       { kind: 'put', row },
       { kind: 'begin', intent: { key, stamp: current?.stamp ?? '', rest } },
     ]);
@@ -159,7 +158,7 @@ export class ObjectDeleter {
     using kept = this.#disk.place.find(versionsPath(key));
     await kept?.sync();
     await Promise.all([
-      store.write(bucket, [...rest, { kind: 'end', key }]),
+      this.#disk.write([...rest, { kind: 'end', key }]),
       this.#disk.record({
         ...{ key, kind: 'put', sizeBytes, mtimeMs: mtimeMsOf(stats), etag: row.etag, versionId },
         ...(place.kind === 'hard' ? { isHard: true } : {}),

@@ -83,11 +83,18 @@ export class ObjectFinder {
       const stats = fstat(fd);
       if (!stats.isFile()) return close(fd) ?? undefined;
       const stamp = stampOf(stats);
-      return { key, kind, path, stats, stamp, row: await store.find(bucket, key, stamp), fd };
+      const row = (await store.find(bucket, key, stamp)) ?? (await this.#recognise(key, fd, stats));
+      return { key, kind, path, stats, stamp, row, fd };
     } catch (error) {
       close(fd);
       throw error;
     }
+  }
+
+  /** A file of ours that another program has touched, moved or restored still says how to open it. */
+  async #recognise(key: string, fd: number, stats: BigIntStats): Promise<ObjectRow | undefined> {
+    const found = await this.#disk.coding?.recognise(fd, Number(stats.size));
+    return found && { key, stamp: stampOf(stats), kind: 'object', etag: '', headers: {}, checksums: {}, ...found };
   }
 
   /** A folder is an object when somebody asked for it, or when others made it and it is empty and would be in no listing otherwise. */

@@ -15,18 +15,18 @@ export async function updateObject(
   change: (current: ObjectInfo) => ObjectChanges,
 ): Promise<ObjectInfo> {
   const { bucket, store } = disk;
-  return await disk.committing(key, async () => {
+  return await disk.committing([key], async () => {
     const current = await finder.find(key);
     if (current && (versionId === undefined || versionIdOf(current) === versionId)) {
       const before = finder.infoOf(current);
       const row = changed(rowOf(current, before), change(before));
-      await store.write(bucket, [{ kind: 'put', row }]);
+      await disk.write([{ kind: 'put', row }]);
       return finder.infoOf({ ...current, row });
     }
     const row = versionId === undefined ? undefined : await store.findVersion(bucket, key, versionId);
     if (row && !row.isDeleteMarker && (!current || versionIdOf(current) !== row.versionId)) {
       const after: VersionRow = changed(row, change(describeVersion(row)));
-      await store.write(bucket, [{ kind: 'update_version', row: after }]);
+      await disk.write([{ kind: 'update_version', row: after }]);
       return describeVersion(after);
     }
     if (versionId === undefined || row?.isDeleteMarker) await reader.assertNoMarker(key, versionId);

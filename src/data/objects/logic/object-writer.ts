@@ -2,6 +2,7 @@ import { aborted } from '#kernel/fault.ts';
 import type { ObjectBody, ObjectInfo, PutOptions, WriteCondition } from '#s3/backend.ts';
 import type { ObjectRow, StoreChange, StoredObject } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
+import { customerKeyOf, newEnvelope } from './content-coding.ts';
 import type { FolderMarkers } from './folder-markers.ts';
 import type { KeptVersions } from './kept-versions.ts';
 import { plainPath } from './key-path.ts';
@@ -34,11 +35,13 @@ export class ObjectWriter {
     const isFolder = plainPath(key)?.isFolder ?? false;
     return await this.#disk.writing(async () => {
       using temporary = await this.#disk.privateDirectory('tmp');
-      const encoder = options.encryption && (await this.#disk.coding?.encoder(options.encryption));
+      const envelope = await newEnvelope(this.#disk, options.encryption);
+      const encoder = envelope && this.#disk.coding?.encoder(envelope, 0, customerKeyOf(options.encryption));
       await using file = await writeTemporaryFile(temporary, this.#disk.newId(), body, encoder);
-      const { md5Hex: etag, checksums } = file.digest;
+      const { md5Hex, checksums } = file.digest;
+      const etag = encoder?.etagOf(md5Hex) ?? md5Hex;
       const commit = { ...attributesOf(options), etag, checksums, condition: options.condition };
-      if (!isFolder || file.sizeBytes > 0 || file.envelope) return await this.commit(key, file, commit);
+      if (!isFolder || file.sizeBytes > 0) return await this.commit(key, file, commit);
       if (this.#disk.settings.versioning === undefined) return await this.#markers.make(key, commit, options.condition);
       // Its versions need contents; a tree of files needs the folder.
       const info = await this.commit(key, file, commit);
@@ -49,7 +52,7 @@ export class ObjectWriter {
 
   /** Gives a written file its key. The commit point of every write: before it nothing is visible, after it everything is. */
   async commit(key: string, file: TemporaryFile, options: CommitOptions): Promise<ObjectInfo> {
-    return await this.#disk.committing(key, async () => {
+    return await this.#disk.committing([key], async () => {
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         const info = await this.#tryCommit(key, file, options);
         if (info) return info;
@@ -60,7 +63,7 @@ export class ObjectWriter {
 
   /** `undefined` when something else came to the key's place meanwhile. */
   async #tryCommit(key: string, file: TemporaryFile, { condition, ...options }: CommitOptions): Promise<ObjectInfo | undefined> {
-    const { bucket, settings, store } = this.#disk;
+    const { settings } = this.#disk;
     const { versioning } = settings;
     const current = condition || versioning || this.#disk.hasHardKeys ? await this.#finder.find(key) : undefined;
     condition?.(current && this.#finder.infoOf(current));
@@ -80,25 +83,26 @@ export class ObjectWriter {
     const begin: StoreChange[] = [{ kind: 'put', row }];
     if (kept) begin.push(this.#kept.putOf(kept));
     if (!isSimple) begin.push({ kind: 'begin', intent: { key, stamp: current?.stamp ?? '', rest } });
-    await store.write(bucket, begin);
+    await this.#disk.write(begin);
     if (kept && !(await this.#kept.keep(kept))) return undefined;
     if (!(await movesIn(place, (path) => file.moveTo(path)))) return undefined;
-    const { sizeBytes, mtimeMs } = file;
+    const { sizeBytes, fileSizeBytes, mtimeMs } = file;
     const versionId = versioning && (row.versionId ?? 'null');
     const dropsNull = rest.some(({ kind }) => kind === 'remove_version');
     const dropsHard = place.kind === 'file' && current?.kind === 'hard';
     const end: StoreChange = { kind: 'end', key };
     await Promise.all([
-      store.write(bucket, isSimple || dropsNull || dropsHard ? rest : [...rest, end]),
+      this.#disk.write(isSimple || dropsNull || dropsHard ? rest : [...rest, end]),
       this.#disk.record({
-        ...{ key, kind: 'put', sizeBytes, mtimeMs, etag: options.etag },
+        ...{ key, kind: 'put', sizeBytes: fileSizeBytes, mtimeMs, etag: options.etag },
+        ...(fileSizeBytes === sizeBytes ? {} : { plainSizeBytes: sizeBytes }),
         ...(versionId ? { versionId } : {}),
         ...(place.kind === 'hard' ? { isHard: true } : {}),
       }),
     ]);
     if (dropsNull) await this.#kept.drop(key, 'null');
     if (dropsHard) await dropHard(this.#disk, key);
-    if (dropsNull || dropsHard) await store.write(bucket, [end]);
+    if (dropsNull || dropsHard) await this.#disk.write([end]);
     return describeNew(row, file, versionId);
   }
 

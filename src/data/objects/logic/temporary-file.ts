@@ -10,6 +10,7 @@ import { stampOf } from './stamp.ts';
 export interface TemporaryFile extends AsyncDisposable {
   /** What the body had; the file may have more. */
   readonly sizeBytes: number;
+  readonly fileSizeBytes: number;
   /** Set: the bytes are sealed. */
   readonly envelope: Envelope | undefined;
   readonly mtimeMs: number;
@@ -43,6 +44,7 @@ export async function writeTemporaryFile(
     let isMoved = false;
     return {
       sizeBytes: encoder ? sizeBytes : Number(stats.size),
+      fileSizeBytes: Number(stats.size),
       envelope: encoder?.envelope,
       mtimeMs: Number(stats.mtimeNs / 1_000_000n),
       stamp: stampOf(stats),
@@ -63,7 +65,8 @@ export async function writeTemporaryFile(
   }
 }
 
-async function* counted(bytes: AsyncIterable<Uint8Array>, count: (sizeBytes: number) => void): AsyncGenerator<Uint8Array> {
+/** Bytes, with each piece's size told while they pass. */
+export async function* counted(bytes: AsyncIterable<Uint8Array>, count: (sizeBytes: number) => void): AsyncGenerator<Uint8Array> {
   for await (const piece of bytes) {
     count(piece.length);
     yield piece;
@@ -76,7 +79,7 @@ export async function writeAll(fd: number, bytes: AsyncIterable<Uint8Array>, pos
   let batched = 0;
   let at = position ?? null;
   const flush = async (): Promise<void> => {
-    await writeBatch(fd, batch, at);
+    await writePieces(fd, batch, at);
     if (at !== null) at += batched;
     batch = [];
     batched = 0;
@@ -89,8 +92,9 @@ export async function writeAll(fd: number, bytes: AsyncIterable<Uint8Array>, pos
   await flush();
 }
 
-async function writeBatch(fd: number, batch: readonly Uint8Array[], position: number | null): Promise<void> {
-  let rest = batch.filter((piece) => piece.length > 0);
+/** All of the pieces, however few bytes the disk takes at once; at `position`, or with `null` after what is there. */
+export async function writePieces(fd: number, pieces: readonly Uint8Array[], position: number | null): Promise<void> {
+  let rest = pieces.filter((piece) => piece.length > 0);
   let at = position;
   while (rest.length > 0) {
     let written = await writev(fd, rest, at);
