@@ -64,13 +64,19 @@ test('Multipart_whole_life', async (t) => {
     [get.text, get.headers.etag, get.headers['content-type'], get.headers['x-amz-meta-c']],
     ['hello world!', `"${etag}"`, 'a/b', 'd'],
   );
-  assert.deepEqual(readdirSync(join(folder, '.cellar', 'uploads')), []);
+  assert.deepEqual(readdirSync(join(folder, '.cellar', 'uploads', uploadId)), ['completed.json']);
   assert.deepEqual(readdirSync(join(folder, '.cellar', 'tmp')), []);
   assert.deepEqual(
     changes.map(({ kind, key, etag: found }) => [kind, key, found]),
     [['put', 'deep/big', etag]],
   );
-  assert.equal((await client.send('POST', path, { query: { uploadId }, body })).code, 'NoSuchUpload');
+  // A client that did not get the answer asks again; nothing else can be done with the upload.
+  assert.equal((await client.send('POST', path, { query: { uploadId }, body })).text, completed.text);
+  const other = completion([[1, parts.get(1)]]);
+  assert.equal((await client.send('POST', path, { query: { uploadId }, body: other })).code, 'NoSuchUpload');
+  for (const method of ['GET', 'DELETE']) {
+    assert.equal((await client.send(method, path, { query: { uploadId } })).code, 'NoSuchUpload');
+  }
 });
 
 test('CompleteMultipartUpload_refuses_wrong_parts', async (t) => {

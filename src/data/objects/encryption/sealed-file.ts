@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ByteRange } from '#lib/byte-range.ts';
 import { SealError, sealBytes, sealedRange, sealedSizeBytes, unsealBytes } from '#lib/sealed-bytes.ts';
-import { read } from '../logic/fs.ts';
+import { read, readNow } from '../logic/fs.ts';
 import { deriveKey, type Envelope } from './envelope.ts';
 
 /*
@@ -74,6 +74,9 @@ export async function* sealSegment(
 
 /** What an open file says of itself; `undefined` when it is no sealed file. */
 export async function readSealedFile(fd: number, sizeBytes: number): Promise<SealedFile | undefined> {
+  // Nearly every file is no sealed one; this look costs next to nothing.
+  const head = Buffer.alloc(headMagic.length);
+  if (readNow(fd, head, 0, head.length, 0) !== head.length || !head.equals(headMagic)) return undefined;
   const segments: Segment[] = [];
   let envelope: Envelope | undefined;
   for (let end = sizeBytes; end > 0; ) {

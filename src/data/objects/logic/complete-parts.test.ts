@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CompletedPart, PartInfo } from '#s3/backend.ts';
-import { chooseParts, completeEtag, compositeChecksum } from './complete-parts.ts';
+import { assertExpected, assertUploadChecksum, chooseParts, completeChecksums, completeEtag } from './complete-parts.ts';
 
 const part = (partNumber: number, sizeBytes = 5): PartInfo => ({
   partNumber,
@@ -48,6 +48,28 @@ test('the etag of the whole is the MD5 of those of its parts', () => {
 });
 
 test('a checksum made of those of the parts needs them all', () => {
-  assert.equal(compositeChecksum('crc32', [part(1), part(2)]).crc32?.endsWith('-2'), true);
-  assert.throws(() => compositeChecksum('sha256', [part(1)]), { reason: 'invalid_part' });
+  const composite = (algorithm: 'crc32' | 'sha256') => ({ algorithm, kind: 'composite' }) as const;
+  assert.equal(completeChecksums(composite('crc32'), [part(1), part(2)]).crc32?.endsWith('-2'), true);
+  assert.throws(() => completeChecksums(composite('sha256'), [part(1)]), { reason: 'invalid_part' });
+  assert.deepEqual(completeChecksums(undefined, [part(1)]), {});
+});
+
+test('a checksum of the whole follows from those of the parts, without their bytes', () => {
+  const whole = { algorithm: 'crc32', kind: 'full_object' } as const;
+  // CRC-32 of `12345` and `6789`; that of both is the check value of the catalogue.
+  const parts = [
+    { ...part(1, 5), checksums: { crc32: Buffer.from('cbf53a1c', 'hex').toString('base64') } },
+    { ...part(2, 4), checksums: { crc32: Buffer.from('9dbabf87', 'hex').toString('base64') } },
+  ];
+  assert.deepEqual(completeChecksums(whole, parts), { crc32: Buffer.from('cbf43926', 'hex').toString('base64') });
+  assert.throws(() => assertUploadChecksum({ algorithm: 'sha1', kind: 'full_object' }), { reason: 'invalid_request' });
+});
+
+test('the whole is what its sender says', () => {
+  assertExpected(undefined, {}, 5);
+  assertExpected({ sizeBytes: 5, checksums: { crc32: 'A' } }, { crc32: 'A' }, 5);
+  assertExpected({ checksums: { sha1: 'A' } }, { sha1: 'A-2' }, 5);
+  assert.throws(() => assertExpected({ sizeBytes: 6 }, {}, 5), { reason: 'wrong_size' });
+  assert.throws(() => assertExpected({ checksums: { crc32: 'B' } }, { crc32: 'A' }, 5), { reason: 'wrong_checksum' });
+  assert.throws(() => assertExpected({ checksums: { sha1: 'A' } }, { crc32: 'A' }, 5), { reason: 'wrong_checksum' });
 });

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { invalidArgument } from '#kernel/fault.ts';
 import { type ChecksumAlgorithm, createChecksum } from '#lib/checksum.ts';
-import type { Checksums, CompletedPart, PartInfo } from '#s3/backend.ts';
+import { combineCrcs, isCombinableCrc } from '#lib/crc-combine.ts';
+import type { Checksums, CompletedPart, CompleteOptions, PartInfo, UploadChecksum } from '#s3/backend.ts';
 
 /** What becomes of the parts of an upload when it is completed. */
 
@@ -33,23 +34,56 @@ export function chooseParts<P extends PartInfo>(
 }
 
 /** The etag of the whole: the MD5 of those of its parts, and their number. */
-export function completeEtag(parts: readonly PartInfo[]): string {
+export function completeEtag(parts: readonly Pick<PartInfo, 'etag'>[]): string {
   const md5 = createHash('md5');
   for (const part of parts) md5.update(part.etag, 'hex');
   return `${md5.digest('hex')}-${parts.length}`;
 }
 
-/** The checksum of the whole that is made of those of its parts. Errors: `invalid_part` for one without. */
-export function compositeChecksum(algorithm: ChecksumAlgorithm, parts: readonly PartInfo[]): Checksums {
-  const checksum = createChecksum(algorithm);
-  for (const part of parts) {
-    const value = part.checksums[algorithm];
+/** The checksum of the whole, which follows from those of its parts. Errors: `invalid_part` for one without. */
+export function completeChecksums(checksum: UploadChecksum | undefined, parts: readonly PartInfo[]): Checksums {
+  if (!checksum) return {};
+  const { algorithm, kind } = checksum;
+  const digests = parts.map(({ partNumber, sizeBytes, checksums }) => {
+    const value = checksums[algorithm];
     if (value === undefined) {
-      throw invalidArgument(`Part ${part.partNumber} was uploaded without its ${algorithm.toUpperCase()} checksum`, {
+      throw invalidArgument(`Part ${partNumber} was uploaded without its ${algorithm.toUpperCase()} checksum`, {
         reason: 'invalid_part',
       });
     }
-    checksum.update(Buffer.from(value, 'base64'));
+    return { digest: Buffer.from(value, 'base64'), sizeBytes };
+  });
+  if (kind === 'composite') {
+    const whole = createChecksum(algorithm);
+    for (const { digest } of digests) whole.update(digest);
+    return { [algorithm]: `${whole.digest().toString('base64')}-${parts.length}` };
   }
-  return { [algorithm]: `${checksum.digest().toString('base64')}-${parts.length}` };
+  if (!isCombinableCrc(algorithm)) throw notCombinable(algorithm);
+  return { [algorithm]: combineCrcs(algorithm, digests).toString('base64') };
 }
+
+/** Errors: `invalid_request` for a whole whose checksum would need all bytes to be read again. */
+export function assertUploadChecksum(checksum: UploadChecksum | undefined): void {
+  if (checksum?.kind === 'full_object' && !isCombinableCrc(checksum.algorithm)) throw notCombinable(checksum.algorithm);
+}
+
+/** Errors: `wrong_checksum`, `wrong_size` when the whole is not what its sender says. */
+export function assertExpected(expected: CompleteOptions['expected'], checksums: Checksums, sizeBytes: number): void {
+  if (expected?.sizeBytes !== undefined && expected.sizeBytes !== sizeBytes) {
+    throw invalidArgument(`The parts have ${sizeBytes} bytes together, not ${expected.sizeBytes}`, { reason: 'wrong_size' });
+  }
+  for (const [algorithm, value] of Object.entries(expected?.checksums ?? {})) {
+    const found = checksums[algorithm as ChecksumAlgorithm];
+    // The number of parts may be left out of a checksum of checksums.
+    if (found === undefined || (found !== value && found.replace(/-\d+$/, '') !== value)) {
+      throw invalidArgument(`The ${algorithm.toUpperCase()} checksum of the whole is not the one that was sent`, {
+        reason: 'wrong_checksum',
+      });
+    }
+  }
+}
+
+const notCombinable = (algorithm: ChecksumAlgorithm) =>
+  invalidArgument(`A ${algorithm.toUpperCase()} checksum can only be made of those of the parts, not of the whole`, {
+    reason: 'invalid_request',
+  });

@@ -10,6 +10,7 @@ import type { RecordChange } from './change.ts';
 import type { ContentCoding } from './content-coding.ts';
 import { listFolder } from './folder-list.ts';
 import type { Entry } from './folder-tree.ts';
+import type { ExpireOptions } from './folder-uploads.ts';
 import { updateObject } from './object-updater.ts';
 import { listVersions } from './version-list.ts';
 
@@ -39,6 +40,12 @@ export interface FolderBackend extends Backend {
   sweep(): Promise<void>;
 }
 
+/** The backend over folders of our own, with what has to be done for them now and then. */
+export interface LocalBackend extends FolderBackend {
+  /** Gives up uploads that nobody goes on with, and forgets what was completed long ago. Result: how many were given up. */
+  expireUploads(options: ExpireOptions): Promise<number>;
+}
+
 /**
  * Files stay plain files that other programs may read and write at any time: metadata counts only for the very state of a file that
  * it was written for, and no file is ever reached through a symbolic link.
@@ -46,7 +53,7 @@ export interface FolderBackend extends Backend {
  * Errors: beyond those of `Backend`, `unavailable` with reason `folder_missing` when a declared folder is not there or another, empty one
  * is, as when its disk is not mounted; nothing is said to be missing, and nothing written, then. `disk_failing` when the disk does not answer.
  */
-export function createFolderBackend(options: FolderBackendOptions): FolderBackend {
+export function createFolderBackend(options: FolderBackendOptions): LocalBackend {
   const { now = Date.now, newId = () => randomBytes(16).toString('hex'), hasMore = false } = options;
   const buckets = new BucketCatalogue({ ...options, now, newId, hasMore });
 
@@ -134,13 +141,12 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
         }),
       );
     },
-    createUpload: ({ bucket, key }, { headers, checksum }) =>
-      on(bucket, ({ uploads }) => uploads.create(key, headers ?? {}, checksum)),
+    createUpload: ({ bucket, key }, uploadOptions) => on(bucket, ({ uploads }) => uploads.create(key, uploadOptions)),
     headUpload: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.head(key, uploadId)),
-    putPart: ({ bucket, key, uploadId }, partNumber, body) =>
-      on(bucket, ({ uploads }) => uploads.put(key, uploadId, partNumber, body)),
-    completeUpload: ({ bucket, key, uploadId }, parts, { condition } = {}) =>
-      on(bucket, ({ uploads }) => uploads.complete(key, uploadId, parts, condition)),
+    putPart: ({ bucket, key, uploadId }, partNumber, body, readOptions) =>
+      on(bucket, ({ uploads }) => uploads.put(key, uploadId, partNumber, body, readOptions?.customerKey)),
+    completeUpload: ({ bucket, key, uploadId }, parts, completeOptions) =>
+      on(bucket, ({ uploads }) => uploads.complete(key, uploadId, parts, completeOptions)),
     abortUpload: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.abort(key, uploadId)),
     listParts: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.parts(key, uploadId)),
     listUploads: (bucket) => on(bucket, ({ uploads }) => uploads.list()),
@@ -151,7 +157,18 @@ export function createFolderBackend(options: FolderBackendOptions): FolderBacken
     removeFolder: (bucket, path, removeOptions) => change(bucket, ({ remover }) => remover.remove(path, removeOptions)),
     async sweep() {
       await buckets.recover();
-      for (const bucket of await buckets.names()) await (await buckets.open(bucket)).disk.sweep();
+      for (const bucket of await buckets.names()) {
+        const { disk, uploads } = await buckets.open(bucket);
+        await disk.sweep();
+        await uploads.sweep();
+      }
+    },
+    async expireUploads(expireOptions) {
+      let count = 0;
+      for (const bucket of await buckets.names()) {
+        count += (await on(bucket, ({ uploads }) => uploads.expire(expireOptions))).length;
+      }
+      return count;
     },
   };
 }

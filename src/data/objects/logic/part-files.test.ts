@@ -2,17 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePartFileName, partFileName } from './part-files.ts';
 
-for (const [what, partNumber, checksums, expected] of [
-  ['no checksum', 1, {}, '00001.0cc1'],
-  ['a checksum', 10_000, { crc32: '+/8=' }, '10000.0cc1.crc32.-_8'],
+for (const [what, partNumber, isPlaced, checksums, expected] of [
+  ['no checksum', 1, false, {}, '00001.0cc1.5.own'],
+  ['a checksum', 10_000, true, { crc32: '+/8=' }, '10000.0cc1.5.placed.crc32.-_8'],
 ] as const)
   test(`the name of a part with ${what} says all of it`, () => {
-    const fileName = partFileName(partNumber, '0cc1', checksums);
+    const part = { partNumber, etag: '0cc1', sizeBytes: 5, isPlaced, checksums };
+    const fileName = partFileName(part);
     assert.equal(fileName, expected);
-    assert.deepEqual(parsePartFileName(fileName), { partNumber, etag: '0cc1', checksums });
+    assert.deepEqual(parsePartFileName(fileName), part);
   });
 
-for (const fileName of ['', 'upload.json', 'tmp-00001', '1.0cc1', '000001.0cc1'])
+for (const fileName of ['', 'upload.json', 'tmp-00001', '1.0cc1.5.own', '000001.0cc1.5.own', '00001.0cc1', '00001.0cc1.5.here'])
   test(`${JSON.stringify(fileName)} is no part`, () => {
     assert.equal(parsePartFileName(fileName), undefined);
   });
