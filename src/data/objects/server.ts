@@ -4,16 +4,20 @@ import { implement } from '#kernel/calls/dispatcher.ts';
 import { Code, Fault } from '#kernel/fault.ts';
 import { createGuard, type Guard } from '#kernel/guard/guard.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
+import type { SettingsOf } from '#kernel/settings/setting.ts';
 import { serveStreams } from '#kernel/streams/remote.ts';
 import { keepTrimmed } from '#kernel/streams/trim.ts';
 import { createS3Handler } from '#s3/handler.ts';
 import { userOfCaller } from '#s3/user-of-caller.ts';
 import type { DatasourcePlan, ObjectsPlan } from '../plan.ts';
+import type { FolderBackend } from './logic/folder-backend.ts';
 import { s3Access } from './logic/s3-access.ts';
 import { recordS3 } from './logic/s3-records.ts';
 import { openBackend } from './open-backend.ts';
+import { startProcessors } from './processors/start-processors.ts';
 import { changeEvent } from './rpc/change-event.ts';
 import { createObjectsController } from './rpc/objects-controller.ts';
+import type { settings } from './settings.ts';
 import { createSqlObjectStore } from './store/sql.ts';
 
 const dayMs = 86_400_000;
@@ -22,12 +26,13 @@ export interface ObjectsServerParts {
   readonly guard?: Pick<Guard, 'keySecret' | 'findUser' | 'assertAllowed' | 'verdict' | 'knownVerdict'>;
 }
 
-export async function createServer(micro: Micro, parts: ObjectsServerParts = {}): Promise<Running> {
+export async function createServer(micro: Micro<SettingsOf<typeof settings>>, parts: ObjectsServerParts = {}): Promise<Running> {
   const { database, log, signal } = micro;
   const plan = micro.plan as ObjectsPlan;
   const guard = parts.guard ?? createGuard(micro);
   const stream = await micro.openStream('changes');
-  const backend = openBackend(
+  const store = createSqlObjectStore(database);
+  const { backend: opened, local } = await openBackend(
     micro,
     async (change) => {
       // No tree of files has it.
@@ -36,15 +41,23 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
       const event = changeEvent(change);
       await database.transaction((tx) => stream.append(tx, [event]), { group: true });
     },
-    { store: createSqlObjectStore(database) },
+    { store },
   );
   try {
-    await backend.sweep();
+    await opened.sweep();
   } catch (error) {
     log.warn('what killed writes left behind could not be removed', { error });
   }
   // Syncs that fall behind further than this make a full pass instead.
   void keepTrimmed(stream, { ageMsMax: 2 * dayMs, countMax: 500_000 }, log, signal);
+  const processors = local && (await startProcessors(micro, { backend: local, store, stream }));
+  const backend: FolderBackend = {
+    ...opened,
+    async changeBucketSettings(bucket, change) {
+      await opened.changeBucketSettings(bucket, change);
+      await processors?.refresh();
+    },
+  };
   const http = createS3Handler({
     backend,
     authenticate: (accessKey) => guard.keySecret(accessKey),
@@ -69,6 +82,7 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
         Objects,
         createObjectsController({
           backend,
+          hasFiles: plan.parent !== '',
           position: (callSignal) => stream.head(callSignal),
           isVisible: async (caller, bucket, callSignal) => {
             const { action, resource } = s3Access('HeadBucket', bucket, undefined, false, plan.bucketsOf);
@@ -84,6 +98,7 @@ export async function createServer(micro: Micro, parts: ObjectsServerParts = {})
     ],
     http,
     check: (checkSignal) => database.check(checkSignal),
+    stop: async () => processors?.ended,
   };
 }
 

@@ -10,14 +10,14 @@ import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
 import { Streams } from '#gen/cellar/kernel/v1/streams_pb.ts';
 import { type Caller, serviceCaller } from '#kernel/calls/caller.ts';
 import { Code, Fault } from '#kernel/fault.ts';
-import type { Verdict } from '#kernel/guard/guard.ts';
+import type { Extent, Verdict } from '#kernel/guard/guard.ts';
 import { createLog, type Log, silentLog } from '#kernel/log.ts';
 import type { ServiceDefinition, ServiceInstance } from '#kernel/services/service.ts';
 import { startTestPlatform, type TestPlatform } from '#kernel/testing/platform.ts';
 import { index } from '../index/main.ts';
 import { objects } from '../objects/main.ts';
 import { createServer as createObjects } from '../objects/server.ts';
-import { planData } from '../plan.ts';
+import { type DatasourceKind, planData } from '../plan.ts';
 import { sync } from '../sync/main.ts';
 import { tree } from '../tree/main.ts';
 import { createServer as createTree } from '../tree/server.ts';
@@ -25,11 +25,13 @@ import { createServer as createTree } from '../tree/server.ts';
 export const user: Caller = { id: 'u1', name: 'ada', roles: [Role.USER, Role.ADMIN], scopes: ['*'], via: '' };
 export const service: Caller = serviceCaller('cellar.grpc.test');
 
-export type Guarded = (caller: Caller, action: string, resource: string) => boolean;
+export type Guarded = (caller: Caller, action: string, resource: string, extent?: Extent) => boolean;
 
 export interface DataPlatformOptions {
   /** Folder names below one parent, which become datasources of those names. */
   readonly datasources?: readonly string[];
+  /** The one of them whose folders are buckets. */
+  readonly buckets?: string;
   readonly parent?: string;
   readonly home?: string;
   /** Where all services keep their tables; SQLite files in the home when absent. */
@@ -67,11 +69,15 @@ export function temporaryParent(t: TestContext, datasources: readonly string[] =
 export async function startDataPlatform(t: TestContext, options: DataPlatformOptions = {}): Promise<DataPlatform> {
   const { datasources = ['docs'], isAllowed = () => true, only } = options;
   const parent = options.parent ?? temporaryParent(t, datasources);
-  const plan = planData(Object.fromEntries(datasources.map((name) => [name, { folder: join(parent, name) }])), {});
+  const kindOf = (name: string): DatasourceKind => (name === options.buckets ? 'buckets' : 'folder');
+  const plan = planData(
+    Object.fromEntries(datasources.map((name) => [name, { folder: join(parent, name), kind: kindOf(name) }])),
+    {},
+  );
   const guard = {
     keySecret: async () => undefined,
-    assertAllowed: async (caller: Caller, action: string, resource: string) => {
-      if (!isAllowed(caller, action, resource))
+    assertAllowed: async (caller: Caller, action: string, resource: string, _signal?: AbortSignal, extent?: Extent) => {
+      if (!isAllowed(caller, action, resource, extent))
         throw new Fault(Code.PermissionDenied, `${caller.name} may not ${action} ${resource}`);
     },
     verdict: async (): Promise<Verdict> => ({ kind: 'allowed' }),

@@ -18,7 +18,7 @@ function upload(
   data: DataPlatform,
   path: string,
   content: Uint8Array | string,
-  more: { ifAbsent?: boolean; sizeBytes?: bigint } = {},
+  more: { ifAbsent?: boolean; ifEtag?: string; sizeBytes?: bigint } = {},
 ) {
   const bytes = Buffer.from(content);
   return data.tree.upload(
@@ -218,5 +218,96 @@ describe('tree', () => {
     const node = await upload(data, 'docs/a', 'abc');
     assert.deepEqual([node.path, node.sizeBytes, node.kind], ['docs/a', 3n, Node_Kind.FILE]);
     assert.equal((await data.tree.list({ path: 'docs' })).stale, true);
+  });
+
+  test('a listing has no names that the caller may not read', async (t) => {
+    const isAllowed: DataPlatformOptions['isAllowed'] = (_caller, action, resource, extent) =>
+      action === 'data:write' || (!resource.includes('secret') && extent !== 'with_all_below');
+    const data = await start(t, { isAllowed });
+    for (const name of ['a', 'secret.txt', 'z', 'secrets/x']) await upload(data, `docs/${name}`, name);
+    assert.deepEqual(await paths(data, 'docs'), ['docs/a', 'docs/z']);
+  });
+
+  test('an upload replaces only the content that was expected', async (t) => {
+    const data = await start(t);
+    const { etag } = await upload(data, 'docs/a', 'one');
+    await assert.rejects(upload(data, 'docs/a', 'two', { ifEtag: 'other' }), { reason: 'etag_mismatch' });
+    await assert.rejects(upload(data, 'docs/none', 'two', { ifEtag: etag }), { reason: 'etag_mismatch' });
+    await upload(data, 'docs/a', 'three', { ifEtag: etag });
+    assert.equal((await download(data, 'docs/a')).content.toString(), 'three');
+  });
+
+  test('a watch that goes on from a cursor misses nothing', async (t) => {
+    const data = await start(t);
+    const watch = async (from: string, count: number): Promise<{ seen: string[]; cursor: string }> => {
+      const seen: string[] = [];
+      let cursor = from;
+      for await (const response of data.tree.watch({ path: 'docs', from })) {
+        seen.push(response.event?.node?.path ?? '');
+        ({ cursor } = response);
+        if (seen.length === count) break;
+      }
+      return { seen, cursor };
+    };
+    const first = watch('', 1);
+    await until(async () => {
+      await upload(data, 'docs/0', String(Math.random()));
+      return Promise.race([first.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))]);
+    });
+    const { cursor } = await first;
+    for (const name of ['1', '2', '3']) await upload(data, `docs/${name}`, name);
+    const rest = await watch(cursor, 3);
+    assert.deepEqual(
+      rest.seen.filter((path) => path !== 'docs/0'),
+      ['docs/1', 'docs/2', 'docs/3'].slice(0, rest.seen.filter((path) => path !== 'docs/0').length),
+    );
+    await assert.rejects(watch('nonsense', 1), { reason: 'invalid_cursor' });
+  });
+
+  test('who keeps a copy lists, and then goes on from the position of before', async (t) => {
+    const data = await start(t);
+    await upload(data, 'docs/in/a', 'a');
+    const { position, changes } = await data.tree.listChanges({ path: 'docs/in' });
+    assert.deepEqual(changes, []);
+    await upload(data, 'docs/in/b', 'b');
+    await upload(data, 'docs/out', 'c');
+    await data.tree.move({ path: 'docs/in/a', target: 'docs/in/c' });
+    await data.tree.stat({ path: 'docs/in/c' });
+    const page = await data.tree.listChanges({ path: 'docs/in', after: position });
+    const kinds = page.changes.filter(({ node }) => node?.kind === Node_Kind.FILE).map(({ kind, node }) => [kind, node?.path]);
+    assert.deepEqual(kinds, [
+      [NodeEvent_Kind.CREATED, 'docs/in/b'],
+      [NodeEvent_Kind.MOVED, 'docs/in/c'],
+    ]);
+    assert.equal(page.hasMore, false);
+    const none = await data.tree.listChanges({ path: 'docs/in', after: page.position });
+    assert.deepEqual(none.changes, []);
+    await assert.rejects(data.tree.listChanges({ path: 'docs', after: 1_000_000n }), { code: 'out_of_range' });
+  });
+
+  test('the first folders of a datasource of buckets are buckets', async (t) => {
+    const data = await start(t, { datasources: ['docs', 's3'], buckets: 's3' });
+    await assert.rejects(upload(data, 's3/file', 'x'), { reason: 'file_beside_buckets' });
+    await assert.rejects(data.tree.makeFolder({ path: 's3/Not_A_Bucket' }), { reason: 'invalid_bucket_name' });
+    await assert.rejects(data.tree.makeFolder({ path: 's3/docs' }), { reason: 'file_exists' }).catch(() => undefined);
+    assert.equal((await data.tree.makeFolder({ path: 's3/photos' })).kind, Node_Kind.FOLDER);
+    await data.tree.makeFolder({ path: 's3/photos' });
+    await upload(data, 's3/photos/2026/a.jpg', 'abc');
+    assert.equal(readFileSync(join(data.parent, 's3/photos/2026/a.jpg'), 'utf8'), 'abc');
+    assert.deepEqual(await paths(data, 's3'), ['s3/photos']);
+    assert.deepEqual(await paths(data, 's3/photos/2026'), ['s3/photos/2026/a.jpg']);
+    await data.tree.makeFolder({ path: 's3/music/in' });
+    await data.tree.copy({ path: 's3/photos/2026', target: 's3/music/in/here' });
+    assert.deepEqual(await paths(data, 's3/music/in/here'), ['s3/music/in/here/a.jpg']);
+    await data.tree.move({ path: 's3/photos/2026/a.jpg', target: 'docs/a.jpg' });
+    assert.equal((await download(data, 'docs/a.jpg')).content.toString(), 'abc');
+    await assert.rejects(data.tree.delete({ path: 's3/music' }), { reason: 'bucket_not_empty' });
+    await data.tree.delete({ path: 's3/music', recursive: true });
+    assert.deepEqual(await paths(data, 's3'), ['s3/photos']);
+    await data.tree.delete({ path: 's3/photos', recursive: true });
+    assert.deepEqual(
+      readdirSync(join(data.parent, 's3')).filter((name) => !name.startsWith('.')),
+      [],
+    );
   });
 });

@@ -195,6 +195,8 @@ async function encodeUpload(method: Method, requests: AsyncIterable<unknown>, re
   const headers: Record<string, string> = { 'content-type': contentOf(head)?.contentType || 'application/octet-stream' };
   if (json['sizeBytes'] !== undefined) headers['content-length'] = String(json['sizeBytes']);
   if (json['ifAbsent'] === true) headers['if-none-match'] = '*';
+  if (json['ifEtag']) headers['if-match'] = `"${json['ifEtag']}"`;
+  delete json['ifEtag'];
   delete json['sizeBytes'];
   delete json['ifAbsent'];
   const query = writeQuery(json);

@@ -123,7 +123,13 @@ function queryParameters(route: RestRoute, schemas: Schemas): Schema[] {
 
 function headerParameters({ isUpload, isDownload, method }: RestRoute): Schema[] {
   const header = (name: string, description: string): Schema => ({ name, in: 'header', description, schema: { type: 'string' } });
-  if (isUpload) return [header('If-None-Match', '`*`: only when nothing is there yet.')];
+  if (isUpload) {
+    const { ifAbsent, ifEtag } = method.input.field;
+    return [
+      ...(ifAbsent ? [header('If-None-Match', '`*`: only when nothing is there yet.')] : []),
+      ...(ifEtag ? [header('If-Match', 'An ETag: only while the content is still this one.')] : []),
+    ];
+  }
   if (isDownload && hasPart(method.input)) {
     return [
       header('Range', 'Such as `bytes=0-499`, `bytes=500-` or `bytes=-500`.'),

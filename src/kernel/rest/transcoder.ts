@@ -210,7 +210,8 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       setField(message, field, create(HttpBodySchema, { contentType, data: Buffer.concat(pieces) }));
       return await (served.call(message, callOptions) as Promise<Message>);
     } catch (error) {
-      if (isConditional && error instanceof Fault && error.code === Code.AlreadyExists) throw new HttpFault(412, error);
+      const isRefused = error instanceof Fault && (error.code === Code.AlreadyExists || error.reason === 'etag_mismatch');
+      if (isConditional && isRefused) throw new HttpFault(412, error);
       throw error;
     }
   }

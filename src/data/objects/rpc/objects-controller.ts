@@ -9,6 +9,7 @@ import type { BucketInfo, ListedObject, ObjectInfo, WriteCondition } from '#s3/b
 import { installation, type Owner } from '#s3/bucket-settings.ts';
 import { copyPath } from '../logic/copy-path.ts';
 import type { FolderBackend } from '../logic/folder-backend.ts';
+import { assertFilePlace } from './assert-file-place.ts';
 import { readUpload } from './incoming-body.ts';
 
 export interface ObjectsParts {
@@ -17,6 +18,8 @@ export interface ObjectsParts {
   readonly position: (signal: AbortSignal) => Promise<number>;
   /** Whether policies let somebody see that there is a bucket which is not theirs. */
   readonly isVisible: (caller: Caller, bucket: string, signal: AbortSignal) => Promise<boolean>;
+  /** Objects are files, so that not every key can be beside every other. */
+  readonly hasFiles: boolean;
   /** True for names that a bucket to be made cannot have, since another datasource has them. */
   readonly isTaken: (bucket: string) => boolean;
 }
@@ -24,7 +27,13 @@ export interface ObjectsParts {
 const pieceSizeBytes = 256 * 1024;
 const pageKeys = 1000;
 
-export function createObjectsController({ backend, position, isVisible, isTaken }: ObjectsParts): Implementation<typeof Objects> {
+export function createObjectsController({
+  backend,
+  position,
+  hasFiles,
+  isVisible,
+  isTaken,
+}: ObjectsParts): Implementation<typeof Objects> {
   const covered = async (signal: AbortSignal): Promise<{ position: bigint }> => ({ position: BigInt(await position(signal)) });
   return {
     getChangePosition: (_request, call) => covered(call.signal),
@@ -45,6 +54,7 @@ export function createObjectsController({ backend, position, isVisible, isTaken 
     async putObject(requests, call) {
       await using upload = await readUpload(requests);
       const { bucket, key, contentType, ifAbsent, ifEtag } = upload.target;
+      if (hasFiles) await assertFilePlace(backend, bucket, key);
       const info = await backend.put({ bucket, key }, upload.body, {
         headers: contentType === '' ? {} : { contentType },
         condition: ifAbsent || ifEtag !== '' ? writeCondition(key, ifAbsent, ifEtag) : undefined,
@@ -60,6 +70,7 @@ export function createObjectsController({ backend, position, isVisible, isTaken 
       return covered(call.signal);
     },
     async copyPath({ bucket, key, newKey, overwrite }, call) {
+      if (hasFiles && (await backend.stat(bucket, key)).kind === 'file') await assertFilePlace(backend, bucket, newKey);
       const files = await copyPath(backend, bucket, { from: key, to: newKey, isOverwriting: overwrite, signal: call.signal });
       return { ...(await covered(call.signal)), files: BigInt(files) };
     },

@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { type NodeEvent, NodeEventSchema } from '#gen/cellar/data/v1/index_pb.ts';
-import { exhausted } from '#kernel/fault.ts';
+import { Code, exhausted, Fault } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import type { Datasource, Datasources } from './datasources.ts';
 
@@ -8,18 +8,30 @@ export interface WatchOptions {
   readonly datasources: Datasources;
   /** Only this one; absent: all, those that are added later too. */
   readonly only: string | undefined;
+  /** By datasource, the position of the last event known; one that is not named begins now. */
+  readonly from?: Readonly<Record<string, number>>;
   readonly signal: AbortSignal;
   readonly log: Log;
+}
+
+/** An event and where it is in the stream of its datasource. */
+export interface WatchedEvent {
+  readonly datasource: string;
+  readonly position: number;
+  readonly event: NodeEvent;
 }
 
 /** Events that a slow reader may be behind before it is cut off. */
 const waitingMax = 20_000;
 
-/** What changes from now on, of several datasources in one stream. Errors: `resource_exhausted` for a reader that is too slow. */
-export async function* watchNodes({ datasources, only, signal, log }: WatchOptions): AsyncGenerator<NodeEvent> {
+/**
+ * What changes from now on, or after known positions, of several datasources in one stream.
+ * Errors: `resource_exhausted` for a reader that is too slow; `out_of_range` for positions that are too old.
+ */
+export async function* watchNodes({ datasources, only, from = {}, signal, log }: WatchOptions): AsyncGenerator<WatchedEvent> {
   const ending = new AbortController();
   const inner = AbortSignal.any([signal, ending.signal]);
-  const waiting: NodeEvent[] = [];
+  const waiting: WatchedEvent[] = [];
   const atStart = new Set(only === undefined ? datasources.names : [only]);
   const following = new Set<string>();
   let failure: { readonly error: unknown } | undefined;
@@ -27,7 +39,8 @@ export async function* watchNodes({ datasources, only, signal, log }: WatchOptio
 
   const follow = async (datasource: Datasource, after: number): Promise<void> => {
     for await (const events of datasource.events.subscribe({ after, signal: inner })) {
-      for (const { payload } of events) waiting.push(fromBinary(NodeEventSchema, payload));
+      for (const { payload, position } of events)
+        waiting.push({ datasource: datasource.name, position, event: fromBinary(NodeEventSchema, payload) });
       if (waiting.length > waitingMax) {
         throw exhausted('Cannot watch any further: the reader is too slow', {
           reason: 'reader_too_slow',
@@ -42,13 +55,13 @@ export async function* watchNodes({ datasources, only, signal, log }: WatchOptio
     following.add(name);
     const datasource = datasources.get(name);
     // All of a datasource that is added later is new.
-    const after = atStart.has(name) ? await datasource.events.head(inner) : 0;
+    const after = from[name] ?? (atStart.has(name) ? await datasource.events.head(inner) : 0);
     follow(datasource, after).catch((error: unknown) => {
       if (inner.aborted) return;
       log.debug('a watch of a datasource has ended', { datasource: name, error });
       following.delete(name);
-      if (only !== undefined || (error instanceof Error && 'reason' in error && error.reason === 'reader_too_slow'))
-        failure = { error };
+      const isFinal = error instanceof Fault && (error.reason === 'reader_too_slow' || error.code === Code.OutOfRange);
+      if (only !== undefined || isFinal) failure = { error };
       wake.resolve();
     });
   };

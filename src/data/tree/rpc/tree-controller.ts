@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { anyPack, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { ListNodesRequest_Order } from '#gen/cellar/data/v1/index_pb.ts';
+import { ListNodesRequest_Order, type NodeEvent, NodeEvent_Kind } from '#gen/cellar/data/v1/index_pb.ts';
 import { type Node, Node_Kind, NodeSchema } from '#gen/cellar/data/v1/node_pb.ts';
 import type { ObjectInfo, PutObjectRequestSchema } from '#gen/cellar/data/v1/objects_pb.ts';
 import type { Tree, UploadRequest } from '#gen/cellar/data/v1/tree_pb.ts';
@@ -8,9 +8,10 @@ import { ContentInfoSchema } from '#gen/cellar/kernel/v1/content_pb.ts';
 import type { Call } from '#kernel/calls/call.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
 import { alreadyExists, Code, Fault, invalidArgument, unavailable } from '#kernel/fault.ts';
-import type { Guard } from '#kernel/guard/guard.ts';
+import type { Extent, Guard } from '#kernel/guard/guard.ts';
 import type { Log } from '#kernel/log.ts';
 import { isWithin, nameOf } from '#lib/tree-path.ts';
+import { readCursor, writeCursor } from '../logic/cursor.ts';
 import type { Datasource, Datasources } from '../logic/datasources.ts';
 import { deleteAt, makeFolderAt } from '../logic/folders.ts';
 import { filePlace, type ObjectPlace, objectPlace } from '../logic/object-place.ts';
@@ -60,9 +61,9 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
     );
   }
 
-  async function isReadable(call: Call, path: string): Promise<boolean> {
+  async function mayRead(call: Call, path: string, extent: Extent = 'itself'): Promise<boolean> {
     try {
-      await guard.assertAllowed(call.caller, 'data:read', `data/${path}`, call.signal);
+      await guard.assertAllowed(call.caller, 'data:read', `data/${path}`, call.signal, extent);
       return true;
     } catch (error) {
       if (isDenied(error)) return false;
@@ -72,7 +73,7 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
 
   async function readableDatasources(call: Call): Promise<string[]> {
     const { names } = datasources;
-    const readable = await Promise.all(names.map((name) => isReadable(call, name)));
+    const readable = await Promise.all(names.map((name) => mayRead(call, name)));
     return names.filter((_, at) => readable[at]);
   }
 
@@ -93,8 +94,26 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
     return { nodes: reads.map(({ value }) => value), stale: reads.some(({ isStale }) => isStale) };
   }
 
-  const statIn = async (call: Call, { services, path }: Found): Promise<Node> =>
-    (await readFresh(services, call, (minSourcePosition) => services.index.getNode({ path, minSourcePosition }, { call }))).value;
+  async function statIn(call: Call, { services, path }: Found): Promise<Node> {
+    const read = (minSourcePosition: bigint) => services.index.getNode({ path, minSourcePosition }, { call });
+    const { value, isStale } = await readFresh(services, call, read);
+    return isStale ? { ...value, stale: true } : value;
+  }
+
+  /** Those of a folder's children that the caller may know of; one question when it is all. */
+  async function readableNodes(call: Call, folder: string, nodes: Node[]): Promise<Node[]> {
+    if (nodes.length === 0 || (await mayRead(call, folder, 'with_all_below'))) return nodes;
+    const readable = await Promise.all(nodes.map(({ path }) => mayRead(call, path)));
+    return nodes.filter((_, at) => readable[at]);
+  }
+
+  /** An event as the caller may know it. What happened to the whole tree is told to whoever watches a part. */
+  async function told(call: Call, event: NodeEvent, path: string): Promise<NodeEvent | undefined> {
+    if (event.kind === NodeEvent_Kind.RESET) return (await mayRead(call, path)) ? event : undefined;
+    const seen = await visibleEvent(event, (at) => mayRead(call, at));
+    const isThere = seen && [seen.node?.path ?? '', seen.oldPath].some((at) => at !== '' && isWithin(at, path));
+    return isThere ? seen : undefined;
+  }
 
   /** A folder goes with all in it: whoever takes `from` along must be allowed that at both ends. Of a file its own path was asked. */
   async function assertWhole(call: Call, from: Found, asked: readonly (readonly [Found, Action])[]): Promise<void> {
@@ -110,9 +129,9 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
     async stat({ path }, call) {
       const found = await find(call, path, 'data:read');
       if (found) return statIn(call, found);
-      const { nodes } = await listRoot(call);
+      const { nodes, stale } = await listRoot(call);
       const sum = (of: (node: Node) => bigint): bigint => nodes.reduce((total, node) => total + of(node), 0n);
-      return { ...folderNode(''), sizeBytes: sum((node) => node.sizeBytes), files: sum((node) => node.files) };
+      return { ...folderNode(''), stale, sizeBytes: sum((node) => node.sizeBytes), files: sum((node) => node.files) };
     },
 
     async list({ path, pageSize, pageToken, order, descending }, call) {
@@ -124,7 +143,7 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
       const { value, isStale } = await readFresh(found.services, call, (minSourcePosition) =>
         found.services.index.listNodes({ path: found.path, pageSize, pageToken, order, descending, minSourcePosition }, { call }),
       );
-      return { nodes: value.nodes, nextPageToken: value.nextPageToken, stale: isStale };
+      return { nodes: await readableNodes(call, path, value.nodes), nextPageToken: value.nextPageToken, stale: isStale };
     },
 
     async makeFolder({ path }, call) {
@@ -210,12 +229,24 @@ export function createTreeController({ datasources, guard, log, stopping }: Tree
       return {};
     },
 
-    async *watch({ path }, call) {
+    async listChanges({ path, after, pageSize, coalesce }, call) {
+      const found = await find(call, path, 'data:read');
+      if (!found) throw invalidArgument('Cannot list changes of all datasources: ask for each', { reason: 'invalid_path' });
+      const { index } = found.services;
+      if (after === undefined) return { position: (await index.getPosition({}, { call })).position };
+      const page = await index.listChanges({ after, pageSize, coalesce, path: found.path }, { call });
+      const seen = await Promise.all(page.changes.map((event) => told(call, event, path)));
+      return { changes: seen.filter((event) => event !== undefined), position: page.position, hasMore: page.hasMore };
+    },
+
+    async *watch({ path, from }, call) {
       const found = await find(call, path, 'data:read');
       const signal = AbortSignal.any([call.signal, stopping]);
-      for await (const event of watchNodes({ datasources, only: found?.datasource, signal, log })) {
-        const told = await visibleEvent(event, (at) => isReadable(call, at));
-        if (told && [told.node?.path ?? '', told.oldPath].some((at) => at !== '' && isWithin(at, path))) yield { event: told };
+      const positions = { ...readCursor(from) };
+      for await (const one of watchNodes({ datasources, only: found?.datasource, from: positions, signal, log })) {
+        positions[one.datasource] = one.position;
+        const event = await told(call, one.event, path);
+        if (event) yield { event, cursor: writeCursor(positions) };
       }
       if (stopping.aborted)
         throw unavailable('The tree service is stopping', { reason: 'stopping', hint: 'Watch again in a moment.' });
@@ -253,9 +284,9 @@ async function* putRequests(
   first: UploadRequest,
   rest: AsyncIterator<UploadRequest>,
 ): AsyncGenerator<MessageInitShape<typeof PutObjectRequestSchema>> {
-  const { content, ifAbsent, sizeBytes } = first;
+  const { content, ifAbsent, ifEtag, sizeBytes } = first;
   const contentType = content && !vagueTypes.has(content.contentType.toLowerCase()) ? content.contentType : '';
-  yield { target: { ...place, contentType, ifAbsent, ...(sizeBytes === undefined ? {} : { sizeBytes }) } };
+  yield { target: { ...place, contentType, ifAbsent, ifEtag, ...(sizeBytes === undefined ? {} : { sizeBytes }) } };
   if (content && content.data.length > 0) yield { data: content.data };
   for (let next = await rest.next(); !next.done; next = await rest.next()) {
     const data = next.value.content?.data;

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/data/v1/node.proto.
  */
 export const file_cellar_data_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChljZWxsYXIvZGF0YS92MS9ub2RlLnByb3RvEg5jZWxsYXIuZGF0YS52MSKNAgoETm9kZRIKCgJpZBgBIAEoCRIMCgRwYXRoGAIgASgJEgwKBG5hbWUYAyABKAkSJwoEa2luZBgEIAEoDjIZLmNlbGxhci5kYXRhLnYxLk5vZGUuS2luZBISCgpzaXplX2J5dGVzGAUgASgEEi8KC21vZGlmeV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAcgASgJEg0KBWZpbGVzGAggASgEEhQKDGNvbnRlbnRfdHlwZRgJIAEoCSI8CgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABINCglLSU5EX0ZJTEUQARIPCgtLSU5EX0ZPTERFUhACYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChljZWxsYXIvZGF0YS92MS9ub2RlLnByb3RvEg5jZWxsYXIuZGF0YS52MSKcAgoETm9kZRIKCgJpZBgBIAEoCRIMCgRwYXRoGAIgASgJEgwKBG5hbWUYAyABKAkSJwoEa2luZBgEIAEoDjIZLmNlbGxhci5kYXRhLnYxLk5vZGUuS2luZBISCgpzaXplX2J5dGVzGAUgASgEEi8KC21vZGlmeV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAcgASgJEg0KBWZpbGVzGAggASgEEhQKDGNvbnRlbnRfdHlwZRgJIAEoCRINCgVzdGFsZRgKIAEoCCI8CgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABINCglLSU5EX0ZJTEUQARIPCgtLSU5EX0ZPTERFUhACYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A file or a folder.
@@ -74,6 +74,13 @@ export type Node = Message<"cellar.data.v1.Node"> & {
    * @generated from field: string content_type = 9;
    */
   contentType: string;
+
+  /**
+   * The index could not catch up with storage in time, so that the newest writes may be missing. Only set by Tree.Stat.
+   *
+   * @generated from field: bool stale = 10;
+   */
+  stale: boolean;
 };
 
 /**

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file cellar/data/v1/tree.proto.
  */
 export const file_cellar_data_v1_tree: GenFile = /*@__PURE__*/
-  fileDesc("ChljZWxsYXIvZGF0YS92MS90cmVlLnByb3RvEg5jZWxsYXIuZGF0YS52MSIlCgtTdGF0UmVxdWVzdBIWCgRwYXRoGAEgASgJQgi6SAVyAyiAICKhAQoLTGlzdFJlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASGwoJcGFnZV9zaXplGAIgASgNQgi6SAUqAxiQThISCgpwYWdlX3Rva2VuGAMgASgJEjUKBW9yZGVyGAQgASgOMiYuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVxdWVzdC5PcmRlchISCgpkZXNjZW5kaW5nGAUgASgIIlsKDExpc3RSZXNwb25zZRIjCgVub2RlcxgBIAMoCzIULmNlbGxhci5kYXRhLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEg0KBXN0YWxlGAMgASgIIjEKFU1ha2VUcmVlRm9sZGVyUmVxdWVzdBIYCgRwYXRoGAEgASgJQgq6SAdyBRABKIAgIokBCg1VcGxvYWRSZXF1ZXN0EhYKBHBhdGgYASABKAlCCLpIBXIDKIAgEiUKB2NvbnRlbnQYAiABKAsyFC5nb29nbGUuYXBpLkh0dHBCb2R5EhEKCWlmX2Fic2VudBgDIAEoCBIXCgpzaXplX2J5dGVzGAQgASgESACIAQFCDQoLX3NpemVfYnl0ZXMiZgoPRG93bmxvYWRSZXF1ZXN0EhgKBHBhdGgYASABKAlCCrpIB3IFEAEogCASEgoKZmlyc3RfYnl0ZRgCIAEoBBIOCgZsZW5ndGgYAyABKAQSFQoNc3VmZml4X2xlbmd0aBgEIAEoBCJWCgtNb3ZlUmVxdWVzdBIYCgRwYXRoGAEgASgJQgq6SAdyBRABKIAgEhoKBnRhcmdldBgCIAEoCUIKukgHcgUQASiAIBIRCglvdmVyd3JpdGUYAyABKAgiVgoLQ29weVJlcXVlc3QSGAoEcGF0aBgBIAEoCUIKukgHcgUQASiAIBIaCgZ0YXJnZXQYAiABKAlCCrpIB3IFEAEogCASEQoJb3ZlcndyaXRlGAMgASgIIjwKDURlbGV0ZVJlcXVlc3QSGAoEcGF0aBgBIAEoCUIKukgHcgUQASiAIBIRCglyZWN1cnNpdmUYAiABKAgiEAoORGVsZXRlUmVzcG9uc2UiJgoMV2F0Y2hSZXF1ZXN0EhYKBHBhdGgYASABKAlCCLpIBXIDKIAgIjkKDVdhdGNoUmVzcG9uc2USKAoFZXZlbnQYASABKAsyGS5jZWxsYXIuZGF0YS52MS5Ob2RlRXZlbnQykgkKBFRyZWUSdAoEU3RhdBIbLmNlbGxhci5kYXRhLnYxLlN0YXRSZXF1ZXN0GhQuY2VsbGFyLmRhdGEudjEuTm9kZSI5irUYBwgBEgECGAGC0+STAihaDhIML2FwaS92MS90cmVlEhYvYXBpL3YxL3RyZWUve3BhdGg9Kip9EoYBCgRMaXN0EhsuY2VsbGFyLmRhdGEudjEuTGlzdFJlcXVlc3QaHC5jZWxsYXIuZGF0YS52MS5MaXN0UmVzcG9uc2UiQ4q1GAcIARIBAhgBgtPkkwIyWhMSES9hcGkvdjEvdHJlZTpsaXN0EhsvYXBpL3YxL3RyZWUve3BhdGg9Kip9Omxpc3QSgwEKCk1ha2VGb2xkZXISJS5jZWxsYXIuZGF0YS52MS5NYWtlVHJlZUZvbGRlclJlcXVlc3QaFC5jZWxsYXIuZGF0YS52MS5Ob2RlIjiKtRgNCAISAQIYASIEcGF0aILT5JMCIToBKiIcL2FwaS92MS90cmVlL3twYXRoPSoqfTpta2RpchJ8CgZVcGxvYWQSHS5jZWxsYXIuZGF0YS52MS5VcGxvYWRSZXF1ZXN0GhQuY2VsbGFyLmRhdGEudjEuTm9kZSI7irUYDQgCEgECGAEiBHBhdGiC0+STAiQ6B2NvbnRlbnQaGS9hcGkvdjEvY29udGVudC97cGF0aD0qKn0oARJxCghEb3dubG9hZBIfLmNlbGxhci5kYXRhLnYxLkRvd25sb2FkUmVxdWVzdBoULmdvb2dsZS5hcGkuSHR0cEJvZHkiLIq1GAcIARIBAhgBgtPkkwIbEhkvYXBpL3YxL2NvbnRlbnQve3BhdGg9Kip9MAESfQoETW92ZRIbLmNlbGxhci5kYXRhLnYxLk1vdmVSZXF1ZXN0GhQuY2VsbGFyLmRhdGEudjEuTm9kZSJCirUYGAgCEgECIgRwYXRoIgZ0YXJnZXQogN3bAYLT5JMCIDoBKiIbL2FwaS92MS90cmVlL3twYXRoPSoqfTptb3ZlEn0KBENvcHkSGy5jZWxsYXIuZGF0YS52MS5Db3B5UmVxdWVzdBoULmNlbGxhci5kYXRhLnYxLk5vZGUiQoq1GBgIAhIBAiIEcGF0aCIGdGFyZ2V0KIDd2wGC0+STAiA6ASoiGy9hcGkvdjEvdHJlZS97cGF0aD0qKn06Y29weRKFAQoGRGVsZXRlEh0uY2VsbGFyLmRhdGEudjEuRGVsZXRlUmVxdWVzdBoeLmNlbGxhci5kYXRhLnYxLkRlbGV0ZVJlc3BvbnNlIjyKtRgaCAISAQIiBHBhdGgiCXJlY3Vyc2l2ZSjAzySC0+STAhgqFi9hcGkvdjEvdHJlZS97cGF0aD0qKn0SjQEKBVdhdGNoEhwuY2VsbGFyLmRhdGEudjEuV2F0Y2hSZXF1ZXN0Gh0uY2VsbGFyLmRhdGEudjEuV2F0Y2hSZXNwb25zZSJFirUYBwgBEgECGAGC0+STAjRaFBISL2FwaS92MS90cmVlOndhdGNoEhwvYXBpL3YxL3RyZWUve3BhdGg9Kip9OndhdGNoMAFiBnByb3RvMw", [file_buf_validate_validate, file_cellar_data_v1_index, file_cellar_data_v1_node, file_cellar_kernel_v1_options, file_google_api_annotations, file_google_api_httpbody]);
+  fileDesc("ChljZWxsYXIvZGF0YS92MS90cmVlLnByb3RvEg5jZWxsYXIuZGF0YS52MSIlCgtTdGF0UmVxdWVzdBIWCgRwYXRoGAEgASgJQgi6SAVyAyiAICKhAQoLTGlzdFJlcXVlc3QSFgoEcGF0aBgBIAEoCUIIukgFcgMogCASGwoJcGFnZV9zaXplGAIgASgNQgi6SAUqAxiQThISCgpwYWdlX3Rva2VuGAMgASgJEjUKBW9yZGVyGAQgASgOMiYuY2VsbGFyLmRhdGEudjEuTGlzdE5vZGVzUmVxdWVzdC5PcmRlchISCgpkZXNjZW5kaW5nGAUgASgIIlsKDExpc3RSZXNwb25zZRIjCgVub2RlcxgBIAMoCzIULmNlbGxhci5kYXRhLnYxLk5vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEg0KBXN0YWxlGAMgASgIIjEKFU1ha2VUcmVlRm9sZGVyUmVxdWVzdBIYCgRwYXRoGAEgASgJQgq6SAdyBRABKIAgIpoBCg1VcGxvYWRSZXF1ZXN0EhYKBHBhdGgYASABKAlCCLpIBXIDKIAgEiUKB2NvbnRlbnQYAiABKAsyFC5nb29nbGUuYXBpLkh0dHBCb2R5EhEKCWlmX2Fic2VudBgDIAEoCBIXCgpzaXplX2J5dGVzGAQgASgESACIAQESDwoHaWZfZXRhZxgFIAEoCUINCgtfc2l6ZV9ieXRlcyJmCg9Eb3dubG9hZFJlcXVlc3QSGAoEcGF0aBgBIAEoCUIKukgHcgUQASiAIBISCgpmaXJzdF9ieXRlGAIgASgEEg4KBmxlbmd0aBgDIAEoBBIVCg1zdWZmaXhfbGVuZ3RoGAQgASgEIlYKC01vdmVSZXF1ZXN0EhgKBHBhdGgYASABKAlCCrpIB3IFEAEogCASGgoGdGFyZ2V0GAIgASgJQgq6SAdyBRABKIAgEhEKCW92ZXJ3cml0ZRgDIAEoCCJWCgtDb3B5UmVxdWVzdBIYCgRwYXRoGAEgASgJQgq6SAdyBRABKIAgEhoKBnRhcmdldBgCIAEoCUIKukgHcgUQASiAIBIRCglvdmVyd3JpdGUYAyABKAgiPAoNRGVsZXRlUmVxdWVzdBIYCgRwYXRoGAEgASgJQgq6SAdyBRABKIAgEhEKCXJlY3Vyc2l2ZRgCIAEoCCIQCg5EZWxldGVSZXNwb25zZSJ/ChZMaXN0VHJlZUNoYW5nZXNSZXF1ZXN0EhgKBHBhdGgYASABKAlCCrpIB3IFEAEogCASEgoFYWZ0ZXIYAiABKARIAIgBARIbCglwYWdlX3NpemUYAyABKA1CCLpIBSoDGJBOEhAKCGNvYWxlc2NlGAQgASgIQggKBl9hZnRlciJpChdMaXN0VHJlZUNoYW5nZXNSZXNwb25zZRIqCgdjaGFuZ2VzGAEgAygLMhkuY2VsbGFyLmRhdGEudjEuTm9kZUV2ZW50EhAKCHBvc2l0aW9uGAIgASgEEhAKCGhhc19tb3JlGAMgASgIIj8KDFdhdGNoUmVxdWVzdBIWCgRwYXRoGAEgASgJQgi6SAVyAyiAIBIXCgRmcm9tGAIgASgJQgm6SAZyBCiAgAEiSQoNV2F0Y2hSZXNwb25zZRIoCgVldmVudBgBIAEoCzIZLmNlbGxhci5kYXRhLnYxLk5vZGVFdmVudBIOCgZjdXJzb3IYAiABKAkypgoKBFRyZWUSdAoEU3RhdBIbLmNlbGxhci5kYXRhLnYxLlN0YXRSZXF1ZXN0GhQuY2VsbGFyLmRhdGEudjEuTm9kZSI5irUYBwgBEgECGAGC0+STAihaDhIML2FwaS92MS90cmVlEhYvYXBpL3YxL3RyZWUve3BhdGg9Kip9EoYBCgRMaXN0EhsuY2VsbGFyLmRhdGEudjEuTGlzdFJlcXVlc3QaHC5jZWxsYXIuZGF0YS52MS5MaXN0UmVzcG9uc2UiQ4q1GAcIARIBAhgBgtPkkwIyWhMSES9hcGkvdjEvdHJlZTpsaXN0EhsvYXBpL3YxL3RyZWUve3BhdGg9Kip9Omxpc3QSgwEKCk1ha2VGb2xkZXISJS5jZWxsYXIuZGF0YS52MS5NYWtlVHJlZUZvbGRlclJlcXVlc3QaFC5jZWxsYXIuZGF0YS52MS5Ob2RlIjiKtRgNCAISAQIYASIEcGF0aILT5JMCIToBKiIcL2FwaS92MS90cmVlL3twYXRoPSoqfTpta2RpchJ8CgZVcGxvYWQSHS5jZWxsYXIuZGF0YS52MS5VcGxvYWRSZXF1ZXN0GhQuY2VsbGFyLmRhdGEudjEuTm9kZSI7irUYDQgCEgECGAEiBHBhdGiC0+STAiQ6B2NvbnRlbnQaGS9hcGkvdjEvY29udGVudC97cGF0aD0qKn0oARJxCghEb3dubG9hZBIfLmNlbGxhci5kYXRhLnYxLkRvd25sb2FkUmVxdWVzdBoULmdvb2dsZS5hcGkuSHR0cEJvZHkiLIq1GAcIARIBAhgBgtPkkwIbEhkvYXBpL3YxL2NvbnRlbnQve3BhdGg9Kip9MAESfQoETW92ZRIbLmNlbGxhci5kYXRhLnYxLk1vdmVSZXF1ZXN0GhQuY2VsbGFyLmRhdGEudjEuTm9kZSJCirUYGAgCEgECIgRwYXRoIgZ0YXJnZXQogN3bAYLT5JMCIDoBKiIbL2FwaS92MS90cmVlL3twYXRoPSoqfTptb3ZlEn0KBENvcHkSGy5jZWxsYXIuZGF0YS52MS5Db3B5UmVxdWVzdBoULmNlbGxhci5kYXRhLnYxLk5vZGUiQoq1GBgIAhIBAiIEcGF0aCIGdGFyZ2V0KIDd2wGC0+STAiA6ASoiGy9hcGkvdjEvdHJlZS97cGF0aD0qKn06Y29weRKFAQoGRGVsZXRlEh0uY2VsbGFyLmRhdGEudjEuRGVsZXRlUmVxdWVzdBoeLmNlbGxhci5kYXRhLnYxLkRlbGV0ZVJlc3BvbnNlIjyKtRgaCAISAQIiBHBhdGgiCXJlY3Vyc2l2ZSjAzySC0+STAhgqFi9hcGkvdjEvdHJlZS97cGF0aD0qKn0SkQEKC0xpc3RDaGFuZ2VzEiYuY2VsbGFyLmRhdGEudjEuTGlzdFRyZWVDaGFuZ2VzUmVxdWVzdBonLmNlbGxhci5kYXRhLnYxLkxpc3RUcmVlQ2hhbmdlc1Jlc3BvbnNlIjGKtRgHCAESAQIYAYLT5JMCIBIeL2FwaS92MS90cmVlL3twYXRoPSoqfTpjaGFuZ2VzEo0BCgVXYXRjaBIcLmNlbGxhci5kYXRhLnYxLldhdGNoUmVxdWVzdBodLmNlbGxhci5kYXRhLnYxLldhdGNoUmVzcG9uc2UiRYq1GAcIARIBAhgBgtPkkwI0WhQSEi9hcGkvdjEvdHJlZTp3YXRjaBIcL2FwaS92MS90cmVlL3twYXRoPSoqfTp3YXRjaDABYgZwcm90bzM", [file_buf_validate_validate, file_cellar_data_v1_index, file_cellar_data_v1_node, file_cellar_kernel_v1_options, file_google_api_annotations, file_google_api_httpbody]);
 
 /**
  * @generated from message cellar.data.v1.StatRequest
@@ -152,6 +152,13 @@ export type UploadRequest = Message<"cellar.data.v1.UploadRequest"> & {
    * @generated from field: optional uint64 size_bytes = 4;
    */
   sizeBytes?: bigint | undefined;
+
+  /**
+   * Replace only the content with this etag; set from If-Match at the HTTP edge.
+   *
+   * @generated from field: string if_etag = 5;
+   */
+  ifEtag: string;
 };
 
 /**
@@ -287,6 +294,75 @@ export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
   messageDesc(file_cellar_data_v1_tree, 9);
 
 /**
+ * @generated from message cellar.data.v1.ListTreeChangesRequest
+ */
+export type ListTreeChangesRequest = Message<"cellar.data.v1.ListTreeChangesRequest"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Position of the last change known.
+   *
+   * @generated from field: optional uint64 after = 2;
+   */
+  after?: bigint | undefined;
+
+  /**
+   * At most 10,000; 0 means 1,000. So many changes are read at most; there may be fewer in the answer.
+   *
+   * @generated from field: uint32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * Only the last of several changes of one node, and none of what came and went.
+   *
+   * @generated from field: bool coalesce = 4;
+   */
+  coalesce: boolean;
+};
+
+/**
+ * Describes the message cellar.data.v1.ListTreeChangesRequest.
+ * Use `create(ListTreeChangesRequestSchema)` to create a new message.
+ */
+export const ListTreeChangesRequestSchema: GenMessage<ListTreeChangesRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_tree, 10);
+
+/**
+ * @generated from message cellar.data.v1.ListTreeChangesResponse
+ */
+export type ListTreeChangesResponse = Message<"cellar.data.v1.ListTreeChangesResponse"> & {
+  /**
+   * @generated from field: repeated cellar.data.v1.NodeEvent changes = 1;
+   */
+  changes: NodeEvent[];
+
+  /**
+   * Go on after this one.
+   *
+   * @generated from field: uint64 position = 2;
+   */
+  position: bigint;
+
+  /**
+   * There are more now.
+   *
+   * @generated from field: bool has_more = 3;
+   */
+  hasMore: boolean;
+};
+
+/**
+ * Describes the message cellar.data.v1.ListTreeChangesResponse.
+ * Use `create(ListTreeChangesResponseSchema)` to create a new message.
+ */
+export const ListTreeChangesResponseSchema: GenMessage<ListTreeChangesResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_tree, 11);
+
+/**
  * @generated from message cellar.data.v1.WatchRequest
  */
 export type WatchRequest = Message<"cellar.data.v1.WatchRequest"> & {
@@ -294,6 +370,13 @@ export type WatchRequest = Message<"cellar.data.v1.WatchRequest"> & {
    * @generated from field: string path = 1;
    */
   path: string;
+
+  /**
+   * Of the last response of an earlier watch of the same path; empty: from now on.
+   *
+   * @generated from field: string from = 2;
+   */
+  from: string;
 };
 
 /**
@@ -301,7 +384,7 @@ export type WatchRequest = Message<"cellar.data.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_tree, 10);
+  messageDesc(file_cellar_data_v1_tree, 12);
 
 /**
  * @generated from message cellar.data.v1.WatchResponse
@@ -311,6 +394,13 @@ export type WatchResponse = Message<"cellar.data.v1.WatchResponse"> & {
    * @generated from field: cellar.data.v1.NodeEvent event = 1;
    */
   event?: NodeEvent | undefined;
+
+  /**
+   * Watching on from here misses nothing. Only to be given back.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
 };
 
 /**
@@ -318,7 +408,7 @@ export type WatchResponse = Message<"cellar.data.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_tree, 11);
+  messageDesc(file_cellar_data_v1_tree, 13);
 
 /**
  * All datasources in one namespace: the first segment of a path is the datasource. The root, "", lists the datasources.
@@ -327,7 +417,7 @@ export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
  */
 export const Tree: GenService<{
   /**
-   * Errors: not_found.
+   * What is at a path. `stale` says whether it may be old. Errors: not_found.
    *
    * @generated from rpc cellar.data.v1.Tree.Stat
    */
@@ -337,7 +427,8 @@ export const Tree: GenService<{
     output: typeof NodeSchema;
   },
   /**
-   * What a folder holds, a page at a time. A write that was answered before the call is in the answer.
+   * What a folder holds, a page at a time. A write that was answered before the call is in the answer. What the caller may not read is
+   * left out, so that a page may be shorter than asked for, or empty.
    *
    * @generated from rpc cellar.data.v1.Tree.List
    */
@@ -357,7 +448,8 @@ export const Tree: GenService<{
     output: typeof NodeSchema;
   },
   /**
-   * Stores the request's body as a file: visible only when whole, durable when answered.
+   * Stores the request's body as a file: visible only when whole, durable when answered. Errors: already_exists with `if_absent`;
+   * failed_precondition with reason etag_mismatch with `if_etag`; by HTTP both are 412.
    *
    * @generated from rpc cellar.data.v1.Tree.Upload
    */
@@ -407,7 +499,20 @@ export const Tree: GenService<{
     output: typeof DeleteResponseSchema;
   },
   /**
-   * What changes below a folder, as it happens.
+   * What changed at and below a path of a datasource after a position, oldest first: the feed of those that keep a copy. Without `after` it
+   * only says the position of now; then list, and go on from there.
+   * Errors: out_of_range with reason position_too_old when changes after it are gone already: start over.
+   *
+   * @generated from rpc cellar.data.v1.Tree.ListChanges
+   */
+  listChanges: {
+    methodKind: "unary";
+    input: typeof ListTreeChangesRequestSchema;
+    output: typeof ListTreeChangesResponseSchema;
+  },
+  /**
+   * What changes below a folder, as it happens. With `from` also what changed since an earlier watch ended.
+   * Errors: out_of_range with reason position_too_old when that is too long ago: list again.
    *
    * @generated from rpc cellar.data.v1.Tree.Watch
    */
