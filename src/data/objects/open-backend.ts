@@ -1,24 +1,36 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Code, Fault } from '#kernel/fault.ts';
 import type { Micro } from '#kernel/services/service.ts';
+import type { SettingsOf } from '#kernel/settings/setting.ts';
 import type { ObjectsPlan, RemoteBucket } from '../plan.ts';
+import { openKeyRing } from './encryption/key-ring.ts';
+import { createSealing } from './encryption/sealing.ts';
 import type { RecordChange } from './logic/change.ts';
-import { createFolderBackend, type FolderBackend, type FolderBackendOptions } from './logic/folder-backend.ts';
+import { createFolderBackend, type FolderBackend, type FolderBackendOptions, type LocalBackend } from './logic/folder-backend.ts';
 import { createRemoteBackend, type RemoteDeclaration } from './remote/remote-backend.ts';
+import type { settings } from './settings.ts';
 
 /** How long a secret from a file serves. Unit: milliseconds. */
 const secretMsMax = 60_000;
+const dayMs = 86_400_000;
 
 /** What keeps the objects of this plan: folders, or another S3 server. */
-export function openBackend(
-  micro: Pick<Micro, 'plan' | 'secret' | 'signal' | 'clock'>,
+export async function openBackend(
+  micro: Pick<Micro<SettingsOf<typeof settings>>, 'plan' | 'secret' | 'signal' | 'clock' | 'folder' | 'settings'>,
   record: RecordChange,
-  folders: Omit<FolderBackendOptions, 'parent' | 'folders' | 'hasMore' | 'record' | 'now'>,
-): FolderBackend {
+  folders: Pick<FolderBackendOptions, 'store'>,
+): Promise<{ readonly backend: FolderBackend; readonly local?: LocalBackend }> {
   const { parent, bucketsOf, buckets } = micro.plan as ObjectsPlan;
   const now = (): number => micro.clock.now();
   if (parent !== '') {
-    return createFolderBackend({ parent, folders: buckets, hasMore: bucketsOf !== undefined, record, now, ...folders });
+    const { kmsKeys, encryptionKeyDays } = micro.settings;
+    const path = join(micro.folder, 'keys.json');
+    const keyRing = await openKeyRing({ path, kmsKeys, keyAgeMsMax: encryptionKeyDays * dayMs, now });
+    const coding = createSealing(keyRing);
+    const hasMore = bucketsOf !== undefined;
+    const local = createFolderBackend({ parent, folders: buckets, hasMore, record, now, coding, ...folders });
+    return { backend: local, local };
   }
   const declared = buckets.flatMap(({ bucket, remote }): RemoteDeclaration[] => {
     if (!remote) return [];
@@ -26,7 +38,7 @@ export function openBackend(
     const account = { endpoint, region, accessKey, secretKey: secretOf(micro, bucket, remote) };
     return [{ name: bucket, bucket: remote.bucket, prefix, account }];
   });
-  return createRemoteBackend({ buckets: declared, record, signal: micro.signal, now });
+  return { backend: createRemoteBackend({ buckets: declared, record, signal: micro.signal, now }) };
 }
 
 /** The secret key of a datasource as it is now. Errors: `unavailable` with reason `remote_credentials`. */

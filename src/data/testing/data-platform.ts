@@ -87,7 +87,7 @@ export async function startDataPlatform(t: TestContext, options: DataPlatformOpt
   const definitions: Readonly<Record<string, ServiceDefinition>> = {
     [index.name]: index,
     [sync.name]: sync,
-    [objects.name]: { ...objects, start: (micro) => createObjects(micro, { guard }) },
+    [objects.name]: { ...objects, start: (micro) => createObjects(micro as Parameters<typeof createObjects>[0], { guard }) },
   };
   const instances: ServiceInstance[] = [
     ...plan.instances.map(({ service: name, instance, plan: own }) => ({

@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { openKeyRing } from '#data/objects/encryption/key-ring.ts';
+import { createSealing } from '#data/objects/encryption/sealing.ts';
 import type { Change } from '#data/objects/logic/change.ts';
 import { createFolderBackend, type FolderBackend } from '#data/objects/logic/folder-backend.ts';
 import { migrations } from '#data/objects/store/migrations.ts';
@@ -35,10 +37,11 @@ export interface TestS3Options {
   readonly partSizeBytesMin?: number;
 }
 
-/** A server on a free port with two buckets, `photos` and `other`, in a temporary folder; ended after the test. */
+/** A server on a free port with two declared buckets, `photos` and `other`, in a temporary folder where more can be made; ended after the test. */
 export async function startTestS3(t: Pick<TestContext, 'after'>, options: TestS3Options = {}): Promise<TestS3> {
   const { limits = {}, now = Date.now, isDenied = () => false, partSizeBytesMin } = options;
   const parent = realpathSync(mkdtempSync(join(tmpdir(), 'cellar-s3-')));
+  const keys = mkdtempSync(join(tmpdir(), 'cellar-s3-keys-'));
   for (const name of ['photos', 'other']) mkdirSync(join(parent, name));
   const database = openDatabase({ url: 'sqlite::memory:', name: 'test', log: silentLog });
   await migrate(database, migrations);
@@ -46,7 +49,11 @@ export async function startTestS3(t: Pick<TestContext, 'after'>, options: TestS3
   const backend = createFolderBackend({
     parent,
     folders: ['photos', 'other'].map((name) => ({ bucket: name, folder: name })),
+    hasMore: true,
     store: createSqlObjectStore(database),
+    coding: createSealing(
+      await openKeyRing({ path: join(keys, 'keys.json'), kmsKeys: ['testkey-1', 'testkey-2'], keyAgeMsMax: 0, now }),
+    ),
     record: async (change) => void changes.push(change),
     ...(partSizeBytesMin === undefined ? {} : { partSizeBytesMin }),
   });
@@ -69,7 +76,7 @@ export async function startTestS3(t: Pick<TestContext, 'after'>, options: TestS3
     server.close();
     server.closeAllConnections();
     await database.close();
-    rmSync(parent, { recursive: true, force: true });
+    for (const folder of [parent, keys]) rmSync(folder, { recursive: true, force: true });
   });
   return { client: createS3Client(endpoint, credentials), endpoint, folder: join(parent, 'photos'), backend, changes };
 }
