@@ -43,6 +43,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>, pa
     },
     { store },
   );
+  micro.watchPlan((next) => local?.declare((next as ObjectsPlan).buckets));
   try {
     await opened.sweep();
   } catch (error) {

@@ -47,7 +47,7 @@ const unset: BucketSettings = { owner: installation };
 /** The buckets of one parent folder: those that were declared and, where it is so, all its children. */
 export class BucketCatalogue {
   readonly #options: BucketCatalogueOptions;
-  readonly #declared: ReadonlyMap<string, string>;
+  #declared: ReadonlyMap<string, string> = new Map();
   readonly #opened = new Map<string, OpenBucket>();
   readonly #locks = createKeyedLock();
   #records: Promise<Map<string, BucketRecord>> | undefined;
@@ -55,7 +55,14 @@ export class BucketCatalogue {
 
   constructor(options: BucketCatalogueOptions) {
     this.#options = options;
-    this.#declared = new Map(options.folders.map(({ bucket, folder }) => [bucket, join(options.parent, folder)]));
+    this.declare(options.folders);
+  }
+
+  /** The declared ones from now on; what is under way in one that is no more ends as it began. */
+  declare(folders: readonly FolderDeclaration[]): void {
+    this.#declared = new Map(folders.map(({ bucket, folder }) => [bucket, join(this.#options.parent, folder)]));
+    for (const bucket of this.#opened.keys())
+      if (!this.#options.hasMore && !this.#declared.has(bucket)) this.#opened.delete(bucket);
   }
 
   /** The bucket and its folder. `isSure`: looks at the folder now, not only every now and then. Errors: `no_such_bucket`, `folder_missing`. */

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { Fault } from '#kernel/fault.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { Backend, ObjectInfo } from '#s3/backend.ts';
-import { storedBody } from '#s3/stored-body.ts';
 import type { ObjectStore } from '../store/store.ts';
 import { BucketCatalogue, type FolderDeclaration, type OpenBucket } from './bucket-catalogue.ts';
 import { diskFault } from './bucket-folder.ts';
@@ -11,6 +10,7 @@ import type { ContentCoding } from './content-coding.ts';
 import { listFolder } from './folder-list.ts';
 import type { Entry } from './folder-tree.ts';
 import type { ExpireOptions } from './folder-uploads.ts';
+import { copyObject } from './object-copier.ts';
 import { updateObject } from './object-updater.ts';
 import { listVersions } from './version-list.ts';
 
@@ -44,6 +44,8 @@ export interface FolderBackend extends Backend {
 export interface LocalBackend extends FolderBackend {
   /** Gives up uploads that nobody goes on with, and forgets what was completed long ago. Result: how many were given up. */
   expireUploads(options: ExpireOptions): Promise<number>;
+  /** The declared buckets from now on; the others go on undisturbed. */
+  declare(folders: readonly FolderDeclaration[]): void;
 }
 
 /**
@@ -116,31 +118,10 @@ export function createFolderBackend(options: FolderBackendOptions): LocalBackend
     update: ({ bucket, key, versionId }, changes) => on(bucket, (opened) => updateObject(opened, key, versionId, changes)),
     delete: ({ bucket, key, versionId }, deleteOptions) =>
       change(bucket, ({ deleter }) => deleter.delete(key, versionId, deleteOptions)),
-    async copy(source, target, { headers, tags, sourceCondition, sourceKey, condition, ...kept }) {
-      const content = await on(source.bucket, ({ reader }) =>
-        reader.get(
-          source.key,
-          source.versionId,
-          (info) => {
-            sourceCondition?.(info);
-            return undefined;
-          },
-          { customerKey: sourceKey },
-        ),
-      );
-      const [algorithm] = kept.checksumAlgorithm
-        ? [kept.checksumAlgorithm]
-        : (Object.keys(content.info.checksums) as (keyof typeof content.info.checksums)[]);
-      await using body = storedBody(content, algorithm);
-      return await on(target.bucket, ({ writer }) =>
-        writer.put(target.key, body, {
-          ...kept,
-          headers: headers ?? content.info.headers,
-          tags: tags ?? content.info.tags,
-          condition,
-        }),
-      );
-    },
+    copy: (source, target, copyOptions) =>
+      on(source.bucket, (from) =>
+        on(target.bucket, (to) => copyObject({ ...source, bucket: from }, { ...target, bucket: to }, copyOptions)),
+      ),
     createUpload: ({ bucket, key }, uploadOptions) => on(bucket, ({ uploads }) => uploads.create(key, uploadOptions)),
     headUpload: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.head(key, uploadId)),
     putPart: ({ bucket, key, uploadId }, partNumber, body, readOptions) =>
@@ -151,6 +132,7 @@ export function createFolderBackend(options: FolderBackendOptions): LocalBackend
     listParts: ({ bucket, key, uploadId }) => on(bucket, ({ uploads }) => uploads.parts(key, uploadId)),
     listUploads: (bucket) => on(bucket, ({ uploads }) => uploads.list()),
 
+    declare: (folders) => buckets.declare(folders),
     stat: (bucket, path) => on(bucket, ({ tree }) => tree.stat(path)),
     mkdir: (bucket, path) => change(bucket, ({ tree }) => tree.mkdir(path)),
     move: (bucket, from, to, moveOptions) => change(bucket, ({ tree }) => tree.move(from, to, moveOptions)),
