@@ -55,7 +55,7 @@ async function report(results: readonly CaseResult[]): Promise<number> {
     await writeFile(page, compatibilityPage(results));
     return 0;
   }
-  const named = namedFailures(await readFile(page, 'utf8'));
+  const named = namedFailures(await readFile(page, 'utf8').catch(() => ''));
   const worse = failed.filter(({ id }) => !named.has(id));
   const better = passed.filter(({ id }) => named.has(id));
   for (const { id, message } of worse) console.log(`fails now: ${id}: ${message}`);

@@ -59,10 +59,12 @@ test('PutObject_wrong_digests', async (t) => {
     [{ 'content-md5': md5('other', 'base64') }, 'BadDigest'],
     [{ 'content-md5': 'nonsense' }, 'InvalidDigest'],
     [{ 'x-amz-checksum-crc32': 'AAAAAA==' }, 'BadDigest'],
-    [{ 'x-amz-checksum-crc32': 'AA==' }, 'InvalidRequest'],
+    [{ 'x-amz-checksum-crc32': 'AA==' }, 'BadDigest'],
     [{ 'x-amz-checksum-crc32': 'NhCmhg==', 'x-amz-checksum-sha1': 'AAAA' }, 'InvalidRequest'],
-    [{ 'x-amz-server-side-encryption': 'AES256' }, 'NotImplemented'],
-    [{ 'x-amz-acl': 'public-read' }, 'NotImplemented'],
+    [{ 'x-amz-server-side-encryption': 'rot13' }, 'InvalidArgument'],
+    [{ 'x-amz-acl': 'public-read' }, 'AccessControlListNotSupported'],
+    [{ 'x-amz-storage-class': 'DEEP_ARCHIVE' }, 'InvalidStorageClass'],
+    [{ 'x-amz-tagging': 'aws:a=b' }, 'InvalidTag'],
     [{ 'x-amz-meta-big': 'x'.repeat(3_000) }, 'MetadataTooLarge'],
   ];
   for (const [headers, code] of cases)

@@ -61,7 +61,10 @@ export class ObjectDeleter {
   ): Promise<Deleted | undefined> {
     const { bucket, settings, store } = this.#disk;
     if (current) condition?.(this.#finder.infoOf(current));
-    else if (condition && (await store.versionsOf(bucket, key)).length > 0) condition(undefined);
+    else if (condition) {
+      if ((await store.versionsOf(bucket, key)).length === 0) return { isDeleteMarker: false };
+      condition(undefined);
+    }
     const versionId = settings.versioning === 'Enabled' ? this.#disk.newId() : 'null';
     const row = {
       key,
