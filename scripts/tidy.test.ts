@@ -20,11 +20,12 @@ const fences: Readonly<Record<string, readonly string[]>> = {
   s3: ['lib', 'kernel'],
   data: ['lib', 'kernel', 's3'],
   identity: ['lib', 'kernel'],
+  fleet: ['lib', 'kernel'],
   platform: ['lib', 'kernel', 'data/plan'],
   gateways: ['lib', 'kernel', 's3', 'data/plan'],
   cli: ['lib', 'kernel', 'platform', 'catalogue', 'data/plan', 'identity/users/first-login'],
   // The one file that knows every service.
-  catalogue: ['data', 'identity', 'platform', 'gateways', 'kernel'],
+  catalogue: ['data', 'identity', 'fleet', 'platform', 'gateways', 'kernel'],
   // What a fork runs: as the command, without the command.
   fork: ['platform', 'catalogue'],
 };
@@ -66,7 +67,8 @@ test('imports go one way', () => {
 
 test('a service reaches another only through its contract', () => {
   const wrong: string[] = [];
-  const serviceOf = (path: string): string | undefined => /^(?:data|identity|platform|gateways)\/([^/.]+)\//.exec(path)?.[0];
+  const serviceOf = (path: string): string | undefined =>
+    /^(?:(?:data|identity|platform|gateways)\/[^/.]+|fleet\/(?:agents|control))\//.exec(path)?.[0];
   for (const file of sources.filter((name) => name.startsWith('src/') && !isTestFile(name))) {
     const own = serviceOf(file.slice('src/'.length));
     if (!own) continue;

@@ -11,6 +11,8 @@ export const catalogue: Catalogue = {
     'cellar.grpc.data.index': async () => (await import('#data/index/main.ts')).index,
     'cellar.grpc.data.sync': async () => (await import('#data/sync/main.ts')).sync,
     'cellar.rest.tree': async () => (await import('#data/tree/main.ts')).tree,
+    'cellar.grpc.fleet.agent': async () => (await import('#fleet/agents/main.ts')).fleetAgent,
+    'cellar.grpc.fleet.control': async () => (await import('#fleet/control/main.ts')).fleetControl,
     'cellar.gateway.web': async () => (await import('#gateways/web/main.ts')).webGateway,
   },
   plan: async (datasources, known, own) => (await import('#data/plan.ts')).planData(datasources, known, own),

@@ -77,10 +77,7 @@ function compileField(field: DescField): FieldCheck | undefined {
     };
   }
   if (field.fieldKind === 'list') return listField(field, rules, where, read, required);
-  if (field.fieldKind === 'map') {
-    if (rules) throw unknownRule(where, 'map');
-    return undefined;
-  }
+  if (field.fieldKind === 'map') return mapField(field.name, rules, where, read);
   const check = rules ? valueCheck(where, rules) : undefined;
   const nested = field.fieldKind === 'message' ? nestedCheck(field.message) : undefined;
   if (!required && !check && !nested) return undefined;
@@ -98,6 +95,25 @@ function compileField(field: DescField): FieldCheck | undefined {
       const wrong = check?.(value);
       if (wrong) out.push({ field: join(path, field.name), message: wrong });
       nested?.(value as Message, join(path, field.name), out);
+    },
+  };
+}
+
+function mapField(
+  name: string,
+  rules: FieldRules | undefined,
+  where: string,
+  read: (message: Message) => unknown,
+): FieldCheck | undefined {
+  if (!rules) return undefined;
+  if (rules.type.case !== 'map') throw unknownRule(where, rules.type.case ?? 'required');
+  assertKnown(where, rules.type.value, ['maxPairs']);
+  const max = Number(rules.type.value.maxPairs);
+  return {
+    name,
+    run: (message, path, out) => {
+      const count = Object.keys(read(message) as object).length;
+      if (count > max) out.push({ field: join(path, name), message: `must have at most ${max} entries` });
     },
   };
 }

@@ -1,0 +1,372 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { cpus, totalmem } from 'node:os';
+import { Code, Fault, notFound } from '#kernel/fault.ts';
+import type { Log } from '#kernel/log.ts';
+import { createBell } from '#lib/bell.ts';
+import { createKeyedLock } from '#lib/keyed-lock.ts';
+import { rest } from '#lib/rest.ts';
+import { memberDigest, type PlannedMember } from '../../blueprints/logic/plan-members.ts';
+import type { ClusterRef, Driver, Executed, MemberUse, SeenMember } from '../../driver/driver.ts';
+import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
+import { findProgram } from './find-program.ts';
+import { followLog } from './follow-log.ts';
+import { MemberFolders, type MemberPlace, type Run } from './member-folder.ts';
+import { bootId, findProcess, markedProcesses, markName, type RunningProcess } from './processes.ts';
+
+export interface ProcessDriverOptions {
+  /** Where members live; ours alone. */
+  readonly folder: string;
+  /** Of the host and the fleet; part of every mark. */
+  readonly host: string;
+  readonly fleet: string;
+  readonly log: Log;
+  readonly now: () => number;
+}
+
+/** How often is looked whether what was told to end has ended. */
+const endedMs = 25;
+/** How long to wait after force before it is a fault. */
+const killMs = 10_000;
+/** How often members that are not children of ours are looked at. */
+const watchMs = 1000;
+const useMs = 1000;
+const outputSizeBytesMax = 1024 * 1024;
+const ticksPerSecond = 100;
+/** Keeps how the member ended, for whoever looks later: the shell outlives it, and whoever had started it may be gone by then. */
+const keeper = 'trap : TERM INT HUP QUIT; "$@"; code=$?; echo $code > ../exit.tmp; mv ../exit.tmp ../exit';
+
+/**
+ * Clusters as local processes.
+ *
+ * Each member is a process group of its own with its output in a file, so that it goes on when Cellar ends, however it ends, and is found
+ * again by number and start time. All that a member starts carries its mark in the environment: stopping it finds those that have left
+ * the group as well.
+ */
+export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDriverOptions): Driver {
+  const folders = new MemberFolders(folder);
+  const locks = createKeyedLock();
+  const changed = new Map<symbol, (cluster: string) => void>();
+  const fleetMark = `${fleet}/${host}/`;
+  const clusterMark = ({ cluster, incarnation }: ClusterRef): string => `${fleetMark}${cluster}/${incarnation}/`;
+  const markOf = (place: MemberPlace): string => clusterMark(place) + place.member;
+
+  async function look(place: MemberPlace, boot: string): Promise<SeenMember> {
+    const { cluster, incarnation, member } = place;
+    const [record, run] = [await folders.record(place), await folders.run(place)];
+    const seen = {
+      cluster,
+      incarnation,
+      member,
+      digest: record?.digest ?? '',
+      restarts: run?.restarts ?? 0,
+      startedMs: run?.startedMs ?? 0,
+    };
+    if (run && (await isAlive(run, boot))) return { ...seen, state: 'running', message: '' };
+    const exitCode = await folders.exitCode(place);
+    const line = await folders.lastLine(place);
+    const how = run ? (exitCode === undefined ? 'was ended by force' : `ended with code ${exitCode}`) : 'was never started';
+    return {
+      ...seen,
+      state: 'exited',
+      message: line === '' ? how : `${how}: ${line}`,
+      ...(exitCode === undefined ? {} : { exitCode }),
+    };
+  }
+
+  async function run(place: MemberPlace, member: PlannedMember): Promise<void> {
+    const boot = await bootId();
+    const before = await folders.run(place);
+    if (before && (await isAlive(before, boot))) return;
+    // What an earlier run has left behind would hold its ports and locks.
+    await endAll(place, 0);
+    const [first = '', ...rest] = member.command;
+    const program = await findProgram(member.programs.length > 0 ? member.programs : [first]);
+    await rm(folders.exit(place), { force: true });
+    const output = openSync(folders.log(place), 'a', 0o600);
+    try {
+      const child = spawn('/bin/sh', ['-c', keeper, 'sh', program, ...rest], {
+        cwd: folders.root(place),
+        detached: true,
+        stdio: ['ignore', output, output],
+        env: {
+          PATH: process.env['PATH'],
+          HOME: folders.root(place),
+          LANG: 'C.UTF-8',
+          ...member.environment,
+          [markName]: markOf(place),
+        },
+      });
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve);
+        child.once('error', reject);
+      });
+      child.once('exit', () => {
+        for (const tell of changed.values()) tell(place.cluster);
+      });
+      child.unref();
+      const pid = child.pid ?? 0;
+      const started = await findProcess(pid);
+      const restarts = before ? before.restarts + 1 : 0;
+      await folders.noteRun(place, { pid, startTicks: started?.startTicks ?? '', bootId: boot, startedMs: now(), restarts });
+    } finally {
+      closeSync(output);
+    }
+  }
+
+  /** Asks a member to end, waits, and ends by force whatever carries its mark. */
+  async function end(place: MemberPlace): Promise<void> {
+    const record = await folders.record(place);
+    const signal = (record?.member.stopSignal ?? 'SIGTERM') as NodeJS.Signals;
+    const last = await folders.run(place);
+    if (last && (await isAlive(last, await bootId()))) {
+      send(-last.pid, signal);
+      await endAll(place, record?.member.stopTimeoutMs ?? 0);
+    }
+    await endAll(place, 0);
+  }
+
+  /** Resolves when nothing of the member is left; after `patienceMs` by force. Errors: `deadline_exceeded` when even that does not help. */
+  async function endAll(place: MemberPlace, patienceMs: number): Promise<void> {
+    const startMs = performance.now();
+    for (;;) {
+      const left = await ours(place);
+      if (left.length === 0) return;
+      const waitedMs = performance.now() - startMs;
+      if (waitedMs > patienceMs + killMs) {
+        throw new Fault(Code.DeadlineExceeded, `Member "${place.member}" of cluster "${place.cluster}" cannot be ended`, {
+          reason: 'process_stuck',
+          hint: `Look at process ${left[0]?.pid}: it may wait for a disk.`,
+        });
+      }
+      if (waitedMs >= patienceMs) for (const { pid } of left) send(pid, 'SIGKILL');
+      await rest(endedMs, AbortSignal.any([]));
+    }
+  }
+
+  const ours = async (place: MemberPlace): Promise<readonly RunningProcess[]> =>
+    (await markedProcesses(clusterMark(place))).filter(({ mark }) => mark === markOf(place));
+
+  /** What runs and carries our mark, without any folder that knows of it. */
+  async function strays(known: ReadonlySet<string>): Promise<readonly SeenMember[]> {
+    const found = new Map<string, SeenMember>();
+    for (const { mark } of await markedProcesses(fleetMark)) {
+      const [cluster = '', incarnation = '', member = ''] = mark.slice(fleetMark.length).split('/');
+      if (known.has(mark) || cluster === '') continue;
+      const base = { cluster, incarnation: Number(incarnation), member, restarts: 0, startedMs: 0, digest: '' };
+      found.set(mark, { ...base, state: 'running', message: 'its folder is gone' });
+    }
+    return [...found.values()];
+  }
+
+  async function placeOf(ref: ClusterRef, member: string): Promise<MemberPlace> {
+    const place = { ...ref, member };
+    if (await folders.record(place)) return place;
+    throw notFound(`There is no member "${member}" of cluster "${ref.cluster}" here`, { reason: 'member_missing' });
+  }
+
+  return {
+    probe: async () => ({
+      ...{ type: 'process', version: `local processes on ${process.platform}`, identity: `process:${await bootId()}:${folder}` },
+      ...{ cores: cpus().length, memoryBytes: totalmem(), abilities: ['exec', 'stats'] },
+    }),
+    async observe(cluster) {
+      const boot = await bootId();
+      const refs = (await folders.clusters()).filter((ref) => cluster === undefined || ref.cluster === cluster);
+      const members: SeenMember[] = [];
+      const leftovers: { cluster: string; incarnation: number; kind: 'folder'; name: string }[] = [];
+      const known = new Set<string>();
+      for (const ref of refs) {
+        const places = await folders.members(ref);
+        // Without its record a member was never made whole: its making was cut off.
+        const whole: SeenMember[] = [];
+        for (const place of places) {
+          known.add(markOf(place));
+          if (await folders.record(place)) whole.push(await look(place, boot));
+        }
+        members.push(...whole);
+        if (whole.length === 0) leftovers.push({ ...ref, kind: 'folder', name: `${ref.cluster}.${ref.incarnation}` });
+      }
+      const lost = (await strays(known)).filter((one) => cluster === undefined || one.cluster === cluster);
+      return { members: [...members, ...lost], leftovers };
+    },
+    async create(ref, members) {
+      for (const member of members) {
+        const place = { ...ref, member: member.name };
+        await locks.run(markOf(place), async () => {
+          if (!(await folders.record(place))) await folders.make(place, { digest: memberDigest(member), member });
+          await run(place, member);
+        });
+      }
+    },
+    async start(ref, names) {
+      for (const name of names) {
+        const place = await placeOf(ref, name);
+        const record = await folders.record(place);
+        if (record) await locks.run(markOf(place), () => run(place, record.member));
+      }
+    },
+    async stop(ref, names) {
+      for (const member of names) {
+        const place = { ...ref, member };
+        await locks.run(markOf(place), () => end(place));
+      }
+    },
+    async remove(ref) {
+      const places = await folders.members(ref);
+      await Promise.all(places.map((place) => locks.run(markOf(place), () => end(place))));
+      for (const { mark } of await markedProcesses(clusterMark(ref)))
+        await endAll({ ...ref, member: mark.slice(clusterMark(ref).length) }, 0);
+      return places.length + ((await folders.remove(ref)) ? 1 : 0);
+    },
+    async freePorts(ports) {
+      const free = await Promise.all(ports.map(isFreePort));
+      return ports.filter((_, at) => free[at]);
+    },
+    ask: (ref, questions, signal) =>
+      Promise.all(
+        questions.map(async (asked) => {
+          const answer = await askNetwork(
+            asked,
+            ({ ports }, port) => (ports[port] ? { host: '127.0.0.1', port: ports[port].host } : undefined),
+            signal,
+          );
+          if (answer) return answer;
+          try {
+            const { exitCode, output } = await execute(await placeOf(ref, asked.member), asked.question.command ?? [], signal);
+            return exitCode === 0 ? yes(Buffer.from(output).toString()) : no(`ended with code ${exitCode}`);
+          } catch (error) {
+            signal.throwIfAborted();
+            return unknown(Fault.from(error).message);
+          }
+        }),
+      ),
+    async *logs({ member, isFollowing, tail, ...ref }, signal) {
+      const places = (await folders.members(ref)).filter((place) => member === '' || place.member === member);
+      yield* followLog(
+        places.map((place) => ({ member: place.member, path: folders.log(place) })),
+        { tail, isFollowing },
+        signal,
+      );
+    },
+    async *use(ref, isFollowing, signal) {
+      let before = new Map<string, number>();
+      let beforeMs = performance.now();
+      do {
+        await rest(useMs, signal);
+        const found = await markedProcesses(clusterMark(ref));
+        const nowMs = performance.now();
+        const ticks = new Map(found.map(({ pid, startTicks, cpuTicks }) => [`${pid}/${startTicks}`, cpuTicks]));
+        const byMember = new Map<string, MemberUse>();
+        for (const { pid, startTicks, mark, memoryBytes, cpuTicks } of found) {
+          const member = mark.slice(clusterMark(ref).length);
+          const known = byMember.get(member) ?? { member, memoryBytes: 0, cpuPercent: 0, processes: 0 };
+          const used = Math.max(0, cpuTicks - (before.get(`${pid}/${startTicks}`) ?? cpuTicks));
+          const cpuPercent = known.cpuPercent + (used / ticksPerSecond / ((nowMs - beforeMs) / 1000)) * 100;
+          byMember.set(member, {
+            member,
+            memoryBytes: known.memoryBytes + memoryBytes,
+            cpuPercent,
+            processes: known.processes + 1,
+          });
+        }
+        yield [...byMember.values()];
+        before = ticks;
+        beforeMs = nowMs;
+      } while (isFollowing && !signal.aborted);
+    },
+    exec: async (ref, member, command, signal) => execute(await placeOf(ref, member), command, signal),
+    async *watch(signal) {
+      const bell = createBell();
+      const names = new Set<string>();
+      const id = Symbol('watcher');
+      changed.set(id, (cluster) => {
+        names.add(cluster);
+        bell.ring();
+      });
+      let before = new Map<string, boolean>();
+      try {
+        while (!signal.aborted) {
+          const boot = await bootId();
+          const after = new Map<string, boolean>();
+          // Members that an earlier process has started are no children of ours, so nobody tells when they end.
+          for (const ref of await folders.clusters()) {
+            for (const place of await folders.members(ref)) {
+              const last = await folders.run(place);
+              const alive = last !== undefined && (await isAlive(last, boot));
+              after.set(markOf(place), alive);
+              if (before.get(markOf(place)) === !alive) names.add(ref.cluster);
+            }
+          }
+          before = after;
+          yield* names;
+          names.clear();
+          await bell.wait(watchMs, signal);
+        }
+      } finally {
+        changed.delete(id);
+      }
+    },
+    /** Members go on: they belong to the fleet, not to this process. */
+    [Symbol.asyncDispose]: async () => log.debug('local members go on without their agent', { host }),
+  };
+
+  /** In the member's folder and environment. Errors: `program_missing`. */
+  async function execute(place: MemberPlace, command: readonly string[], signal: AbortSignal): Promise<Executed> {
+    const record = await folders.record(place);
+    const [first = '', ...rest] = command;
+    const program = await findProgram([first]);
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: folders.root(place),
+      ...record?.member.environment,
+      [markName]: markOf(place),
+    };
+    const child = spawn(program, rest, {
+      cwd: folders.root(place),
+      env,
+      signal,
+      killSignal: 'SIGKILL',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const [output, errors, exitCode] = await Promise.all([
+      collect(child.stdout),
+      collect(child.stderr),
+      new Promise<number>((resolve, reject) => {
+        child.once('error', reject);
+        child.once('close', (code) => resolve(code ?? -1));
+      }),
+    ]);
+    return { exitCode, output, errors };
+  }
+}
+
+async function isAlive({ pid, startTicks, bootId: boot }: Run, now: string): Promise<boolean> {
+  return boot === now && pid > 0 && (await findProcess(pid))?.startTicks === startTicks;
+}
+
+/** The last of what comes, up to a limit. */
+async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  let kept = Buffer.alloc(0);
+  for await (const chunk of stream) kept = Buffer.concat([kept, chunk]).subarray(-outputSizeBytesMax);
+  return kept;
+}
+
+/** To a process, or with a minus to its group. One that is gone has nothing to be told. */
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+function isFreePort(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,117 @@
+import type { Health, HealthVerdict } from '../../common/words.ts';
+
+import type { HealthRule } from './blueprint.ts';
+
+/** What one member answered to a rule's question. */
+export interface RuleAnswer {
+  readonly member: string;
+  readonly isOk: boolean;
+  /** It could not be asked, which says nothing about the member. */
+  readonly isUnknown: boolean;
+  /** The answer's text: JSON, or anything. */
+  readonly value: string;
+  readonly message: string;
+}
+
+/** The highest value of a rule that has to grow, and when it last did; kept between two judgements. */
+export type Progress = Readonly<Record<string, { readonly value: number; readonly grewMs: number }>>;
+
+export interface Judged {
+  readonly verdict: HealthVerdict;
+  readonly progress: Progress;
+}
+
+interface Ruled {
+  readonly health: Health;
+  readonly message: string;
+  readonly name: string;
+}
+
+const order: readonly Health[] = ['ok', 'degraded', 'unknown', 'failed'];
+
+/**
+ * The health of a cluster from what its members answered: the worst of its rules. `downs` are members that do not run; they answer nothing
+ * and count as unwell in rules of their role.
+ */
+export function judgeHealth(
+  rules: readonly HealthRule[],
+  answers: ReadonlyMap<HealthRule, readonly RuleAnswer[]>,
+  before: Progress,
+  nowMs: number,
+): Judged {
+  const progress: Record<string, Progress[string]> = {};
+  const ruled = rules.map((rule) => {
+    const given = answers.get(rule) ?? [];
+    const highest = Math.max(...given.map((answer) => numberOf(rule, answer)).filter(Number.isFinite));
+    if (rule.growsSeconds !== undefined && Number.isFinite(highest)) {
+      const known = before[rule.name];
+      progress[rule.name] = known && highest <= known.value ? { ...known, value: highest } : { value: highest, grewMs: nowMs };
+    }
+    const grown = progress[rule.name];
+    const isStill = grown !== undefined && nowMs - grown.grewMs > (rule.growsSeconds ?? 0) * 1000;
+    return judgeRule(rule, given, isStill);
+  });
+  const worst = ruled.toSorted((a, b) => order.indexOf(b.health) - order.indexOf(a.health))[0];
+  if (!worst || worst.health === 'ok') return { verdict: { health: 'ok', reason: 'AllWell', message: '' }, progress };
+  return { verdict: { health: worst.health, reason: worst.name, message: worst.message }, progress };
+}
+
+function judgeRule(rule: HealthRule, answers: readonly RuleAnswer[], isStill: boolean): Ruled {
+  const known = answers.filter(({ isUnknown }) => !isUnknown);
+  const well = wellOf(rule, known, isStill);
+  const unwell = known.filter((answer) => !well.has(answer));
+  const needed = neededOf(rule, answers.length);
+  const detail = unwell.map(({ member, message }) => `${member}${message ? ` (${message})` : ''}`).join(', ');
+  const message = detail === '' ? rule.message : `${rule.message}: ${detail}`;
+  const { name } = rule;
+  if (well.size >= needed) {
+    if (unwell.length > 0) return { name, health: 'degraded', message };
+    return { name, health: 'ok', message: '' };
+  }
+  // Those that could not be asked might make it enough.
+  if (well.size + (answers.length - known.length) >= needed)
+    return { name, health: 'unknown', message: 'Members could not be asked' };
+  return { name, health: 'failed', message };
+}
+
+function wellOf(rule: HealthRule, answers: readonly RuleAnswer[], isStill: boolean): ReadonlySet<RuleAnswer> {
+  if (isStill) return new Set();
+  const answering = answers.filter(({ isOk }) => isOk);
+  if (rule.equals !== undefined) return new Set(answering.filter((answer) => textOf(rule, answer) === rule.equals));
+  if (rule.within !== undefined) {
+    const highest = Math.max(...answering.map((answer) => numberOf(rule, answer)).filter(Number.isFinite));
+    return new Set(answering.filter((answer) => numberOf(rule, answer) >= highest - (rule.within ?? 0)));
+  }
+  if (rule.same) {
+    const groups = Map.groupBy(answering, (answer) => textOf(rule, answer));
+    const largest = [...groups.values()].toSorted((a, b) => b.length - a.length)[0];
+    return new Set(largest ?? []);
+  }
+  return new Set(answering);
+}
+
+function neededOf({ need = 'all' }: HealthRule, count: number): number {
+  if (need === 'all') return count;
+  if (need === 'any') return Math.min(1, count);
+  return need === 'majority' ? Math.floor(count / 2) + 1 : need;
+}
+
+/** What the rule's path points at in the answer's JSON; the whole answer when it has none. */
+function textOf({ value: path }: HealthRule, { value }: RuleAnswer): string | undefined {
+  if (path === undefined) return value;
+  let found: unknown;
+  try {
+    found = JSON.parse(value);
+  } catch {
+    // An answer that is no JSON has nothing at any path, so the member is not well.
+    return undefined;
+  }
+  for (const name of path.split('.')) found = found !== null && typeof found === 'object' ? Reflect.get(found, name) : undefined;
+  return found === undefined || found === null ? undefined : typeof found === 'object' ? JSON.stringify(found) : String(found);
+}
+
+/** Decimal, or hexadecimal with `0x` in front. */
+function numberOf(rule: HealthRule, answer: RuleAnswer): number {
+  const text = textOf(rule, answer)?.trim();
+  return text ? Number(text.replace(/^"(.*)"$/, '$1')) : Number.NaN;
+}

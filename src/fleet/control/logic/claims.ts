@@ -1,0 +1,94 @@
+import type { Database, Transaction } from '#kernel/database/database.ts';
+import { failedPrecondition, notFound } from '#kernel/fault.ts';
+import type { EndReason, FleetStore, StoredClaim } from '../store/store.ts';
+import type { FleetEvent } from './events.ts';
+
+export interface ClaimParts {
+  readonly database: Database;
+  readonly store: FleetStore;
+  readonly append: (tx: Transaction, events: readonly FleetEvent[]) => Promise<void>;
+  readonly now: () => number;
+}
+
+/** Gives a waiting claim a cluster, when one is free that fits. `undefined`: none is. */
+export async function bindClaim(
+  { database, store, append, now }: ClaimParts,
+  claim: StoredClaim,
+): Promise<StoredClaim | undefined> {
+  return await database.transaction(async (tx) => {
+    const bound = await store.bind(tx, claim, now());
+    if (bound)
+      await append(tx, [claimEvent(bound, 'ClaimBound', `${bound.userName} has cluster ${bound.cluster}`, bound.userName)]);
+    return bound;
+  });
+}
+
+/**
+ * Ends a claim and has its cluster built anew, in one transaction. Ending what has ended changes nothing.
+ * Errors: `not_found`.
+ */
+export async function endClaim(parts: ClaimParts, id: string, reason: EndReason, actor: string): Promise<StoredClaim> {
+  const { database, store, append, now } = parts;
+  for (;;) {
+    const claim = await store.claim(id);
+    if (!claim) throw notFound(`There is no claim "${id}"`, { reason: 'claim_missing' });
+    if (claim.state === 'ended') return claim;
+    const cluster = claim.cluster === '' ? undefined : await store.cluster(claim.cluster);
+    const ended = await database
+      .transaction(async (tx) => {
+        const done = await store.endClaim(tx, id, reason, now());
+        if (!done) return undefined;
+        if (cluster?.claim === id) {
+          const recycle = { isRecycling: true, state: 'recycling', health: 'unknown', sinceMs: now() } as const;
+          // Rolled back as a whole: somebody else has changed the cluster, so look at it again.
+          if ((await store.updateCluster(tx, cluster.name, cluster.version, recycle)) === 'conflict') throw retry;
+        }
+        await append(tx, [claimEvent(done, 'ClaimEnded', endMessage(done), actor)]);
+        return done;
+      })
+      .catch((error: unknown) => {
+        if (error === retry) return undefined;
+        throw error;
+      });
+    if (ended) return ended;
+  }
+}
+
+/** Errors: `not_found`; `failed_precondition` with reason `claim_ended`. */
+export async function renewClaim({ database, store, append, now }: ClaimParts, id: string, ttlMs: number): Promise<StoredClaim> {
+  const claim = await store.claim(id);
+  if (!claim) throw notFound(`There is no claim "${id}"`, { reason: 'claim_missing' });
+  const renewed = await database.transaction(async (tx) => {
+    const done = await store.renewClaim(tx, id, now() + (ttlMs || claim.ttlMs));
+    if (done)
+      await append(tx, [
+        claimEvent(done, 'ClaimRenewed', `${done.userName} keeps cluster ${done.cluster} longer`, done.userName),
+      ]);
+    return done;
+  });
+  if (renewed) return renewed;
+  throw failedPrecondition(`Cannot renew claim "${id}": it ${claim.state === 'waiting' ? 'has no cluster yet' : 'has ended'}`, {
+    reason: claim.state === 'waiting' ? 'claim_waiting' : 'claim_ended',
+    hint: 'Apply for another cluster.',
+  });
+}
+
+const retry = new Error('The cluster was changed meanwhile');
+
+export function claimEvent(claim: StoredClaim, reason: string, message: string, actor: string): FleetEvent {
+  const { id, cluster } = claim;
+  return { kind: 'claim', name: id, reason, message, actor, severity: 'info', ...(cluster ? { cluster } : {}) };
+}
+
+function endMessage({ userName, cluster, endReason }: StoredClaim): string {
+  const what = cluster === '' ? 'waits no longer' : `gives back cluster ${cluster}`;
+  const why = {
+    released: '',
+    expired: ': its time is over',
+    operator: ': an operator ended it',
+    cluster_lost: ': the cluster is lost',
+    gave_up: '',
+    '': '',
+  };
+  return `${userName} ${what}${why[endReason]}`;
+}

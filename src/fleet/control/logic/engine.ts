@@ -1,0 +1,150 @@
+import { Code, exhausted, Fault, notFound } from '#kernel/fault.ts';
+import { createBell } from '#lib/bell.ts';
+import type { Labels } from '../../common/words.ts';
+import type { ClaimWish, StoredClaim } from '../store/store.ts';
+import { buildCluster } from './build-cluster.ts';
+import { bindClaim, claimEvent, endClaim } from './claims.ts';
+import type { ControlParts } from './control-parts.ts';
+
+export interface ApplyWish extends ClaimWish {
+  readonly user: string;
+  readonly userName: string;
+  readonly allowMultiple: boolean;
+  /** 0: the default. */
+  readonly ttlMs: number;
+  /** 0: not at all. */
+  readonly waitMs: number;
+  readonly labels: Labels;
+}
+
+/** Unit: milliseconds, and claims of one user. */
+export interface EngineLimits {
+  readonly ttlMs: number;
+  readonly ttlMsMax: number;
+  readonly quota: number;
+}
+
+/** How often a waiting caller looks again when nobody rings. */
+const lookMs = 500;
+
+export interface Engine {
+  /**
+   * The caller's own claim that fits, else a free cluster. While it waits one is built on demand where a host has room.
+   * Errors: `not_found` with reason `no_match`; `resource_exhausted` with reason `none_free` or `quota_reached`.
+   */
+  apply(wish: ApplyWish, signal: AbortSignal): Promise<StoredClaim>;
+  /** Something has become free: those that wait look again. */
+  ring(): void;
+}
+
+export function createEngine(parts: ControlParts, limits: () => EngineLimits): Engine {
+  const { database, store, now } = parts;
+  const bells = new Set<ReturnType<typeof createBell>>();
+
+  async function begin(wish: ApplyWish): Promise<StoredClaim> {
+    const { quota, ttlMs, ttlMsMax } = limits();
+    const nowMs = now();
+    const { user, userName, labels, blueprint, parameters, selectors } = wish;
+    const claim: StoredClaim = {
+      ...{ id: parts.newId(), state: 'waiting', user, userName, labels, cluster: '', wish: { blueprint, parameters, selectors } },
+      ttlMs: Math.min(wish.ttlMs || ttlMs, ttlMsMax),
+      ...{ appliedMs: nowMs, boundMs: 0, expireMs: 0, expireMsMax: nowMs + ttlMsMax, endedMs: 0, endReason: '' },
+    };
+    return await database.transaction(async (tx) => {
+      // First: two requests of one user wait here for each other, so that the second sees what the first has got.
+      const own = wish.allowMultiple ? undefined : await store.ownMatch(tx, user, claim.wish);
+      if (own) return own;
+      await store.addClaim(tx, claim, quota);
+      const bound = await store.bind(tx, claim, nowMs);
+      const events = [
+        claimEvent(claim, 'ClaimMade', `${userName} asks for a cluster${blueprint === '' ? '' : ` of ${blueprint}`}`, userName),
+      ];
+      if (bound) events.push(claimEvent(bound, 'ClaimBound', `${userName} has cluster ${bound.cluster}`, userName));
+      await parts.append(tx, events);
+      return bound ?? claim;
+    });
+  }
+
+  async function giveUp(claim: StoredClaim, tried: string): Promise<never> {
+    await endClaim(parts, claim.id, 'gave_up', claim.userName);
+    const { blueprint, parameters } = claim.wish;
+    const same = await store.clusters(blueprint === '' ? {} : { blueprint }, '', 1000);
+    const fitting = same.filter((cluster) =>
+      Object.entries(parameters).every(([name, value]) => cluster.parameters[name] === value),
+    );
+    const what = blueprint === '' ? 'any blueprint' : `blueprint "${blueprint}"`;
+    if (fitting.length === 0) {
+      throw notFound(`No cluster of ${what} with these parameters is in the pool${tried}`, {
+        reason: 'no_match',
+        hint: 'Ask with `wait_seconds` to have one built, or ask an administrator for one.',
+      });
+    }
+    const used = fitting.filter(({ claim: id }) => id !== '').length;
+    throw exhausted(`No cluster of ${what} is free: ${used} of ${fitting.length} are used, the others are not ready${tried}`, {
+      reason: 'none_free',
+      hint: 'Try again later, or wait with `wait_seconds`.',
+      retryAfterMs: 5000,
+    });
+  }
+
+  async function wait(claim: StoredClaim, waitMs: number, signal: AbortSignal): Promise<StoredClaim> {
+    const bell = createBell();
+    bells.add(bell);
+    const endMs = performance.now() + waitMs;
+    let tried = '';
+    try {
+      tried = await buildOnDemand(claim);
+      while (!signal.aborted && performance.now() < endMs) {
+        const now = await store.claim(claim.id);
+        if (now?.state === 'bound') return now;
+        // In turn: whoever came before is served before.
+        const [first] = await store.waiting(1);
+        if (first?.id === claim.id || (await isServable(claim, first))) {
+          const bound = await bindClaim(parts, claim);
+          if (bound) return bound;
+        }
+        await bell.wait(Math.min(lookMs, Math.max(1, endMs - performance.now())), signal);
+      }
+    } finally {
+      bells.delete(bell);
+    }
+    const last = await store.claim(claim.id);
+    return last?.state === 'bound' ? last : await giveUp(claim, tried);
+  }
+
+  /** Whoever is first may want what will not come for long; others need not wait for that. */
+  async function isServable(claim: StoredClaim, first: StoredClaim | undefined): Promise<boolean> {
+    return first === undefined || first.wish.blueprint !== claim.wish.blueprint;
+  }
+
+  /** One more cluster for whoever waits, when a host has room. Result: why not, for people. */
+  async function buildOnDemand({ wish, userName }: StoredClaim): Promise<string> {
+    if (wish.blueprint === '') return '';
+    try {
+      await buildCluster(parts, { blueprint: wish.blueprint, parameters: wish.parameters, labels: {} }, userName);
+      return '';
+    } catch (error) {
+      const { code, message } = Fault.from(error);
+      if (code === Code.InvalidArgument || code === Code.NotFound) throw error;
+      return `, and none could be built: ${message}`;
+    }
+  }
+
+  return {
+    async apply(wish, signal) {
+      const claim = await begin(wish);
+      if (claim.state === 'bound') return claim;
+      if (wish.waitMs === 0) return await giveUp(claim, '');
+      try {
+        return await wait(claim, wish.waitMs, signal);
+      } catch (error) {
+        // Whoever does not wait any more must not be given a cluster.
+        await endClaim(parts, claim.id, 'gave_up', wish.userName);
+        throw error;
+      }
+    },
+    ring() {
+      for (const bell of bells) bell.ring();
+    },
+  };
+}

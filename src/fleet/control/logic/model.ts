@@ -1,0 +1,79 @@
+import type { Health, MemberGoal } from '../../common/words.ts';
+/** What is wanted of a cluster. */
+export type Desired = 'running' | 'stopped' | 'absent';
+
+/** Where a cluster is on its way. */
+export type ClusterState = 'building' | 'ready' | 'stopping' | 'stopped' | 'recycling' | 'deleting' | 'failed';
+
+export interface Condition {
+  readonly type: 'Ready' | 'Reachable' | 'Healthy' | 'Built';
+  readonly status: 'true' | 'false' | 'unknown';
+  /** One word for programs. */
+  readonly reason: string;
+  /** One sentence for people. */
+  readonly message: string;
+  /** When `status` last changed. Milliseconds since 1970. */
+  readonly changedMs: number;
+}
+
+/** What the reconciler keeps of a cluster between two looks at it; all of it is in the cluster's row. */
+export interface ClusterRecord {
+  readonly name: string;
+  readonly host: string;
+  readonly incarnation: number;
+  readonly desired: Desired;
+  /** Id of the claim; empty: free. */
+  readonly claim: string;
+  /** Released or reset: all of this incarnation goes, then the next one is built. */
+  readonly isRecycling: boolean;
+  /** Grows when a restart is asked for; `restarted` is the one that was done last. */
+  readonly restarts: number;
+  readonly restarted: number;
+  readonly members: readonly MemberGoal[];
+  readonly state: ClusterState;
+  readonly health: Health;
+  readonly conditions: readonly Condition[];
+  /** When this incarnation began to be built, or was wanted to run again. Milliseconds since 1970. */
+  readonly sinceMs: number;
+  /** When it first was ready in this incarnation. */
+  readonly readyMs: number | undefined;
+  /** Health checks in a row that said failed, and that said ok. */
+  readonly failures: number;
+  readonly successes: number;
+  /** Repairs in a row that did not help. */
+  readonly repairs: number;
+  /** Before this no repair is tried. Milliseconds since 1970. */
+  readonly repairAfterMs: number;
+}
+
+/** One member as its agent saw it. */
+export interface ObservedMember {
+  readonly incarnation: number;
+  readonly member: string;
+  readonly state: 'starting' | 'running' | 'exited' | 'unknown';
+  /** Of one that has ended, when it is known. */
+  readonly exitCode?: number;
+  readonly message: string;
+  /** Its readiness checks pass; absent: they were not asked. */
+  readonly isReady?: boolean;
+}
+
+/** All that carries the cluster's label on its host. */
+export interface Observation {
+  readonly members: readonly ObservedMember[];
+  /** Incarnations of which networks, volumes or folders are left without members. */
+  readonly leftovers: readonly number[];
+}
+
+/** What is to be done to a cluster, once; each may be repeated. */
+export type Action =
+  /** Makes what is missing of these members. */
+  | { readonly kind: 'create'; readonly members: readonly string[] }
+  | { readonly kind: 'start'; readonly members: readonly string[]; readonly why: string }
+  | { readonly kind: 'stop'; readonly members: readonly string[]; readonly why: string }
+  /** Removes all of an incarnation. */
+  | { readonly kind: 'remove'; readonly incarnation: number; readonly why: string }
+  /** Nothing of it is left: the next incarnation begins, free, with the same ports. */
+  | { readonly kind: 'renew' }
+  /** Nothing of it is left: the row and its ports go. */
+  | { readonly kind: 'forget' };

@@ -1,0 +1,221 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Database, Transaction } from '#kernel/database/database.ts';
+import { Code, Fault } from '#kernel/fault.ts';
+import type { Log } from '#kernel/log.ts';
+import type { Blueprint } from '../../blueprints/logic/blueprint.ts';
+import type { Judged } from '../../blueprints/logic/judge-health.ts';
+import { type MembersPlan, planMembers } from '../../blueprints/logic/plan-members.ts';
+import type { Driver } from '../../driver/driver.ts';
+import type { FleetStore, StoredCluster, StoredHost } from '../store/store.ts';
+import { askHealth, askReady } from './ask-cluster.ts';
+import { clusterEvents } from './cluster-events.ts';
+import type { FleetEvent } from './events.ts';
+import { type HostSights, isSeen } from './host-sights.ts';
+import type { Action, Observation } from './model.ts';
+import { type PlanLimits, planCluster } from './plan-cluster.ts';
+
+export interface ReconcileParts {
+  readonly database: Database;
+  readonly store: FleetStore;
+  readonly sights: HostSights;
+  readonly driverOf: (host: string) => Promise<Driver>;
+  /** The text a cluster was made from, by its digest. Errors: `data_loss` when it is gone. */
+  readonly blueprintOf: (digest: string) => Promise<Blueprint>;
+  /** Appends events in the transaction of the change they tell of, and refuses a watchdog that is not the newest any more. */
+  readonly commit: (tx: Transaction, events: readonly FleetEvent[]) => Promise<void>;
+  readonly newSecret: (bytes: number) => string;
+  /** Where clients reach the host's ports. */
+  readonly publicHost: (host: StoredHost) => string;
+  readonly limits: PlanLimits;
+  readonly mayRebuild: (cluster: StoredCluster) => boolean;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** When to look at a cluster again; `undefined`: it is gone. Unit: milliseconds. */
+export type AgainMs = number | undefined;
+
+/**
+ * One look at one cluster: reads what is wanted, sees what is there, decides, notes the decision with its events, and acts. It may be cut off
+ * anywhere and repeated. `sinceMs`: how new the look at its host has to be.
+ * Errors: `aborted` when the row changed meanwhile (look again); those of the database. Failures of the engine are noted, not thrown.
+ */
+export async function reconcileCluster(
+  parts: ReconcileParts,
+  name: string,
+  sinceMs: number,
+  signal: AbortSignal,
+): Promise<AgainMs> {
+  const { store, limits, now } = parts;
+  const cluster = await store.cluster(name);
+  if (!cluster) return undefined;
+  const host = await store.host(cluster.host);
+  if (!host)
+    throw new Fault(Code.DataLoss, `Cluster "${name}" lies on host "${cluster.host}", which is not there`, {
+      reason: 'host_missing',
+    });
+  const sight = await parts.sights.since(cluster.host, sinceMs, signal);
+  const nowMs = now();
+  const plan = await membersPlan(parts, cluster, host);
+  let observation: Observation | 'unknown' = 'unknown';
+  let judged: Judged | undefined;
+  if (isSeen(sight)) {
+    const { members, leftovers } = sight.of(name);
+    const own = members.filter(({ incarnation }) => incarnation === cluster.incarnation);
+    const isAsked = cluster.desired === 'running' && !cluster.isRecycling;
+    try {
+      const driver = await parts.driverOf(cluster.host);
+      const isBuilding = cluster.readyMs === undefined;
+      const ready = isAsked && isBuilding ? await askReady(driver, cluster, plan, own, signal) : new Map<string, boolean>();
+      const areReady =
+        plan.members.every((member) => own.some((seen) => seen.member === member.name && seen.state === 'running')) &&
+        ![...ready.values()].includes(false);
+      if (isAsked && areReady) judged = await askHealth(driver, cluster, plan, own, nowMs, signal);
+      observation = {
+        members: members.map((seen) => {
+          const isReady = seen.incarnation === cluster.incarnation ? ready.get(seen.member) : undefined;
+          return isReady === undefined ? seen : { ...seen, isReady };
+        }),
+        leftovers: leftovers.map(({ incarnation }) => incarnation),
+      };
+    } catch (error) {
+      signal.throwIfAborted();
+      parts.log.debug('a cluster could not be asked', { cluster: name, error });
+    }
+  }
+  const { buildSeconds } = await parts.blueprintOf(cluster.digest);
+  const { actions, changes, againMs } = planCluster({
+    cluster,
+    observation,
+    verdict: judged?.verdict,
+    nowMs,
+    limits: buildSeconds === undefined ? limits : { ...limits, buildMsMax: buildSeconds * 1000 },
+    mayRebuild: parts.mayRebuild(cluster),
+  });
+  const noted = await note(parts, cluster, { ...changes, ...(judged ? { progress: judged.progress } : {}) }, actions);
+  if (!noted) return undefined;
+  if (actions.some(({ kind }) => kind === 'renew')) return 0;
+  const failure = await act(parts, noted, plan, actions, signal);
+  if (failure) {
+    parts.log.warn('a cluster could not be changed', { cluster: name, error: failure });
+    await tell(parts, noted, failure);
+    return Math.max(againMs, limits.repair.firstMs);
+  }
+  return againMs;
+}
+
+async function membersPlan(parts: ReconcileParts, cluster: StoredCluster, host: StoredHost): Promise<MembersPlan> {
+  const { incarnation, parameters, secrets, ports, name } = cluster;
+  return planMembers(await parts.blueprintOf(cluster.digest), {
+    ...{ cluster: name, incarnation, parameters, secrets, ports },
+    agent: host.spec.type,
+    publicHost: parts.publicHost(host),
+  });
+}
+
+/** Writes what changes, with its events; nothing when nothing does. `undefined`: the cluster is gone now. */
+async function note(
+  parts: ReconcileParts,
+  cluster: StoredCluster,
+  changes: Partial<StoredCluster>,
+  actions: readonly Action[],
+): Promise<StoredCluster | undefined> {
+  const { database, store, commit, now } = parts;
+  const isForgotten = actions.some(({ kind }) => kind === 'forget');
+  const renewed = actions.some(({ kind }) => kind === 'renew') ? await renewal(parts, cluster) : {};
+  const all: Partial<StoredCluster> = { ...changes, ...renewed, observedGeneration: cluster.generation };
+  const after: StoredCluster = { ...cluster, ...all };
+  const events = clusterEvents(cluster, after, actions);
+  if (!isForgotten && events.length === 0 && isSame(cluster, all)) return cluster;
+  return await database.transaction(async (tx) => {
+    await commit(tx, events);
+    const done = isForgotten
+      ? await store.removeCluster(tx, cluster.name, cluster.version)
+      : await store.updateCluster(tx, cluster.name, cluster.version, all);
+    if (done === 'conflict')
+      throw new Fault(Code.Aborted, `Cluster "${cluster.name}" was changed meanwhile`, { reason: 'version_differs' });
+    return done === 'done' ? undefined : done;
+  });
+
+  async function renewal({ store: _ }: ReconcileParts, before: StoredCluster): Promise<Partial<StoredCluster>> {
+    const blueprint = await parts.blueprintOf(before.digest);
+    const secrets = Object.fromEntries(
+      Object.entries(blueprint.secrets ?? {}).map(([name, { bytes }]) => [name, parts.newSecret(bytes)]),
+    );
+    const fresh = { failures: 0, successes: 0, progress: {}, readyMs: undefined, restarted: before.restarts, conditions: [] };
+    return {
+      ...fresh,
+      secrets,
+      incarnation: before.incarnation + 1,
+      isRecycling: false,
+      claim: '',
+      owner: '',
+      state: 'building',
+      health: 'unknown',
+      sinceMs: now(),
+    };
+  }
+}
+
+/** Counters of checks that stay the same kind of news are not worth a write each time. */
+function isSame(cluster: StoredCluster, changes: Partial<StoredCluster>): boolean {
+  const { successes, progress: _, ...rest } = changes;
+  if (successes !== undefined && cluster.health === 'failed') return false;
+  return Object.entries(rest).every(([name, value]) => isDeepStrictEqual(Reflect.get(cluster, name), value));
+}
+
+/** Does what was decided; the first failure ends it, since the next look decides anew. */
+async function act(
+  parts: ReconcileParts,
+  cluster: StoredCluster,
+  plan: MembersPlan,
+  actions: readonly Action[],
+  signal: AbortSignal,
+): Promise<Fault | undefined> {
+  const { name, incarnation } = cluster;
+  const ref = { cluster: name, incarnation };
+  try {
+    const driver = actions.length > 0 ? await parts.driverOf(cluster.host) : undefined;
+    for (const action of actions) {
+      if (action.kind === 'create')
+        await driver?.create(
+          ref,
+          plan.members.filter((member) => action.members.includes(member.name)),
+          cluster.labels,
+          signal,
+        );
+      if (action.kind === 'start') await driver?.start(ref, action.members, signal);
+      if (action.kind === 'stop') await driver?.stop(ref, action.members, signal);
+      if (action.kind === 'remove') await driver?.remove({ cluster: name, incarnation: action.incarnation }, signal);
+    }
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    return Fault.from(error);
+  }
+}
+
+/** A failure of the engine is an event and a condition, so that it can be seen where people look. */
+async function tell(parts: ReconcileParts, cluster: StoredCluster, failure: Fault): Promise<void> {
+  const { name, host } = cluster;
+  const known = cluster.conditions.find(({ type }) => type === 'Built');
+  const built = { type: 'Built', status: 'false', reason: failure.reason || failure.code, message: failure.message } as const;
+  if (known?.status === 'false' && known.message === built.message) return;
+  const conditions = [...cluster.conditions.filter(({ type }) => type !== 'Built'), { ...built, changedMs: parts.now() }];
+  await parts.database.transaction(async (tx) => {
+    const hint = failure.hint ? `. ${failure.hint}` : '';
+    await parts.commit(tx, [
+      {
+        kind: 'cluster',
+        name,
+        cluster: name,
+        host,
+        actor: 'watchdog',
+        severity: 'error',
+        reason: 'EngineRefused',
+        message: `Cluster ${name}: ${failure.message}${hint}`,
+      },
+    ]);
+    await parts.store.updateCluster(tx, name, cluster.version, { conditions });
+  });
+}

@@ -1,0 +1,204 @@
+import { Fault } from '#kernel/fault.ts';
+import { createKeyedLock } from '#lib/keyed-lock.ts';
+import { rest } from '#lib/rest.ts';
+import { createWorkQueue } from '#lib/work-queue.ts';
+import { bindClaim, endClaim } from '../logic/claims.ts';
+import { isSeen } from '../logic/host-sights.ts';
+import { hostChanges } from '../logic/host-status.ts';
+import { type ReconcileParts, reconcileCluster } from '../logic/reconcile-cluster.ts';
+import type { StormGuard } from '../logic/storm-guard.ts';
+import type { StoredCluster, StoredHost } from '../store/store.ts';
+
+export interface WatchdogParts extends ReconcileParts {
+  readonly guard: StormGuard;
+  /** Between two looks at everything. Unit: milliseconds. */
+  readonly periodMs: () => number;
+  readonly concurrency: number;
+  readonly hostConcurrency: number;
+  /** Builds one more cluster on the host, when it has templates and room; says whether it did. */
+  readonly autofill: (host: StoredHost) => Promise<boolean>;
+  /** After each look at everything. */
+  readonly afterPass: () => Promise<void>;
+}
+
+export interface Watchdog {
+  /** Has a cluster looked at soon. */
+  look(cluster: string): void;
+  /** One look at everything; resolves when each cluster was looked at once. */
+  pass(signal: AbortSignal): Promise<void>;
+  /** Looks at everything again and again, and at single clusters as they need it, until the signal fires. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const pageSize = 500;
+/** Most clusters built by autofill on one host in one pass. */
+const autofillMax = 4;
+
+/**
+ * Keeps the fleet as it is wanted. Level-triggered: every period it looks at all there is, so nothing depends on a message that may be lost,
+ * and what a killed predecessor has left half done is finished. Only one may run at a time, see `ReconcileParts.commit`.
+ */
+export function createWatchdog(parts: WatchdogParts): Watchdog {
+  const { store, sights, log, now, guard } = parts;
+  let running: AbortSignal = AbortSignal.abort();
+  const hostsOf = new Map<string, string>();
+  /** A pass and the queue may want the same cluster at once. */
+  const locks = createKeyedLock();
+  let passMs = 0;
+
+  const queue = createWorkQueue({
+    concurrency: parts.concurrency,
+    groupConcurrency: parts.hostConcurrency,
+    group: (cluster) => hostsOf.get(cluster) ?? cluster,
+    work: async (cluster) => void (await lookAt(cluster, performance.now(), running)),
+  });
+
+  /** Looks at one cluster and asks for the next look. */
+  async function lookAt(cluster: string, sinceMs: number, signal: AbortSignal): Promise<void> {
+    try {
+      const againMs = await locks.run(cluster, () => reconcileCluster(parts, cluster, sinceMs, signal));
+      if (againMs === undefined) hostsOf.delete(cluster);
+      // A healthy one is looked at in the next pass anyway.
+      else if (againMs < parts.periodMs()) queue.add(cluster, againMs);
+    } catch (error) {
+      if (signal.aborted) return;
+      const { reason } = Fault.from(error);
+      if (reason !== 'version_differs') log.warn('a cluster could not be looked at', { cluster, error });
+      queue.add(cluster, reason === 'version_differs' ? 0 : parts.limits.repair.firstMs);
+    }
+  }
+
+  async function pass(signal: AbortSignal): Promise<void> {
+    passMs = performance.now();
+    const hosts = await all((after) => store.hosts(after, pageSize));
+    const clusters = await all((after) => store.clusters({}, after, pageSize));
+    guard.count(clusters);
+    for (const { name, host } of clusters) hostsOf.set(name, host);
+    const byHost = Map.groupBy(clusters, ({ host }) => host);
+    await Promise.all(hosts.map((host) => passHost(host, byHost.get(host.name) ?? [], signal)));
+    await expireClaims(signal);
+    await serveWaiting(signal);
+    await removeHosts(hosts);
+    await parts.afterPass();
+  }
+
+  /** Hosts that are to go and have nothing left on them. */
+  async function removeHosts(hosts: readonly StoredHost[]): Promise<void> {
+    for (const { name, deletedMs } of hosts) {
+      if (deletedMs === 0 || (await store.clusters({ host: name }, '', 1)).length > 0) continue;
+      const message = `Host ${name} is gone`;
+      const event = { kind: 'host', name, host: name, reason: 'HostGone', message, actor: 'watchdog', severity: 'info' } as const;
+      await parts.database.transaction(async (tx) => {
+        await parts.commit(tx, [event]);
+        await store.removeHost(tx, name);
+      });
+      sights.forget(name);
+    }
+  }
+
+  async function passHost(host: StoredHost, clusters: readonly StoredCluster[], signal: AbortSignal): Promise<void> {
+    try {
+      const sight = await sights.since(host.name, passMs, signal);
+      const changes = hostChanges(host, sight, now());
+      if (changes) await noteHost(host, changes);
+      if (isSeen(sight)) await removeOrphans(host, sight.clusters, signal);
+      for (const { name } of clusters) {
+        signal.throwIfAborted();
+        await lookAt(name, passMs, signal);
+      }
+      if (isSeen(sight))
+        for (let built = 0; built < autofillMax && (await parts.autofill(host)); built++) signal.throwIfAborted();
+    } catch (error) {
+      if (!signal.aborted) log.warn('a host could not be looked at', { host: host.name, error });
+    }
+  }
+
+  async function noteHost(host: StoredHost, changes: Partial<StoredHost>): Promise<void> {
+    const isNews = changes.state !== undefined && changes.state !== host.state;
+    const message = changes.state === 'active' ? 'answers again' : `does not answer: ${changes.conditions?.[0]?.message ?? ''}`;
+    await parts.database.transaction(async (tx) => {
+      const event = {
+        kind: 'host',
+        name: host.name,
+        host: host.name,
+        actor: 'watchdog',
+        message: `Host ${host.name} ${message}`,
+      } as const;
+      const reason = changes.state === 'active' ? 'HostAnswers' : 'HostUnreachable';
+      await parts.commit(tx, isNews ? [{ ...event, reason, severity: changes.state === 'active' ? 'info' : 'error' }] : []);
+      await store.updateHost(tx, { ...host, ...changes }, host.version);
+    });
+  }
+
+  /** What carries our label and belongs to no cluster that is known: the rest of a deletion or of a creation that was cut off. */
+  async function removeOrphans(host: StoredHost, seen: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    for (const cluster of seen) {
+      // Asked now, not before: it may have been made since the look began.
+      if (await store.cluster(cluster)) continue;
+      const sight = await sights.since(host.name, 0, signal);
+      if (!isSeen(sight)) return;
+      const { members, leftovers } = sight.of(cluster);
+      const driver = await parts.driverOf(host.name);
+      for (const incarnation of new Set([...members, ...leftovers].map((one) => one.incarnation)))
+        await driver.remove({ cluster, incarnation }, signal);
+      await parts.database.transaction((tx) =>
+        parts.commit(tx, [
+          {
+            ...{
+              kind: 'host',
+              name: host.name,
+              host: host.name,
+              cluster,
+              actor: 'watchdog',
+              severity: 'warning',
+              reason: 'OrphanRemoved',
+            },
+            message: `Host ${host.name} had members of cluster ${cluster}, which is not there; they were removed`,
+          },
+        ]),
+      );
+    }
+  }
+
+  async function expireClaims(signal: AbortSignal): Promise<void> {
+    for (const { id, cluster } of await store.expired(now(), pageSize)) {
+      signal.throwIfAborted();
+      await endClaim({ ...parts, append: parts.commit }, id, 'expired', 'watchdog');
+      queue.add(cluster);
+    }
+  }
+
+  /** In the order they came: whoever waits longest is served first. */
+  async function serveWaiting(signal: AbortSignal): Promise<void> {
+    for (const claim of await store.waiting(pageSize)) {
+      signal.throwIfAborted();
+      await bindClaim({ ...parts, append: parts.commit }, claim);
+    }
+  }
+
+  return {
+    look: (cluster) => queue.add(cluster),
+    pass,
+    async run(signal) {
+      running = signal;
+      const working = queue.run(signal);
+      while (!signal.aborted) {
+        const startMs = performance.now();
+        try {
+          await pass(signal);
+        } catch (error) {
+          if (!signal.aborted) log.warn('a look at the fleet was cut off', { error });
+        }
+        await rest(Math.max(0, parts.periodMs() - (performance.now() - startMs)), signal);
+      }
+      await working;
+    },
+  };
+}
+
+async function all<T extends { readonly name: string }>(read: (after: string) => Promise<readonly T[]>): Promise<readonly T[]> {
+  const found: T[] = [];
+  for (let page = await read(''); page.length > 0; page = page.length < pageSize ? [] : await read(page.at(-1)?.name ?? ''))
+    found.push(...page);
+  return found;
+}

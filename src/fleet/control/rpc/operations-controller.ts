@@ -1,0 +1,119 @@
+import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { type FleetEvent, FleetEventSchema } from '#gen/cellar/fleet/v1/common_pb.ts';
+import { type OperationSchema, Operations } from '#gen/cellar/fleet/v1/operations_pb.ts';
+import type { Caller } from '#kernel/calls/caller.ts';
+import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
+import { notFound } from '#kernel/fault.ts';
+import { cutPage, decodePlace, pageSizeDefault } from '#kernel/paging.ts';
+import type { StreamEvent, StreamSource } from '#kernel/streams/streams.ts';
+import { rest } from '#lib/rest.ts';
+import { isOperator } from '../logic/cluster-access.ts';
+import type { ControlParts } from '../logic/control-parts.ts';
+import { cancelOperation } from '../logic/operations.ts';
+import type { StoredOperation } from '../store/store.ts';
+import { operationMessage, readOperationState } from './messages.ts';
+
+const list = 'operations';
+const readMax = 1000;
+/** How often a watched operation is looked at. */
+const lookMs = 200;
+
+interface Place {
+  readonly createdMs: number;
+  readonly id: string;
+}
+
+/** The stream of what happened, and where it begins. */
+export interface EventFeed {
+  readonly source: StreamSource;
+  /** Position before the oldest event that is kept. */
+  readonly oldest: () => Promise<number>;
+}
+
+export interface OperationsParts extends ControlParts {
+  readonly events: EventFeed;
+}
+
+export function operationsRpc(parts: OperationsParts): Binding {
+  const { store, events } = parts;
+
+  /** Errors: `not_found`, also for an operation of somebody else. */
+  async function find(id: string, caller: Caller): Promise<StoredOperation> {
+    const operation = await store.operation(id);
+    if (operation && (await isVisible(operation, caller))) return operation;
+    throw notFound(`There is no operation "${id}"`, { reason: 'operation_missing' });
+  }
+
+  async function isVisible({ kind, name, actor }: StoredOperation, caller: Caller): Promise<boolean> {
+    if (isOperator(caller) || actor === caller.name) return true;
+    return kind === 'cluster' && (await store.cluster(name))?.owner === caller.id;
+  }
+
+  return implement(Operations, {
+    getOperation: async ({ id }, { caller }) => operationMessage(await find(id, caller)),
+    async listOperations({ pageSize, pageToken, kind, name, state: wanted }, { caller }) {
+      const limit = pageSize || pageSizeDefault;
+      const state = readOperationState(wanted);
+      const filter = { ...(kind ? { kind } : {}), ...(name ? { name } : {}), ...(state ? { state } : {}) };
+      const rows = await store.operations(filter, decodePlace(list, pageToken, isPlace), limit + 1);
+      const [page, nextPageToken] = cutPage(list, rows, limit, ({ createdMs, id }): Place => ({ createdMs, id }));
+      const operations: MessageInitShape<typeof OperationSchema>[] = [];
+      for (const operation of page) if (await isVisible(operation, caller)) operations.push(operationMessage(operation));
+      return { operations, nextPageToken };
+    },
+    async *watchOperation({ id }, { caller, signal }) {
+      let last = '';
+      while (!signal.aborted) {
+        const operation = await find(id, caller);
+        const text = JSON.stringify(operation);
+        if (text !== last) yield operationMessage(operation);
+        last = text;
+        if (operation.state !== 'running') return;
+        await rest(lookMs, signal);
+      }
+    },
+    async cancelOperation({ id }, { caller }) {
+      await find(id, caller);
+      return operationMessage(await cancelOperation(parts, id, caller.name));
+    },
+    async *listEvents({ after, follow, host, cluster, last }, { caller, signal }) {
+      const own = isOperator(caller)
+        ? undefined
+        : new Set((await store.claims({ user: caller.id }, undefined, 1000)).flatMap((claim) => [claim.id, claim.cluster]));
+      const fits = (event: FleetEvent): boolean =>
+        (host === '' || event.host === host) &&
+        (cluster === '' || event.cluster === cluster) &&
+        (own === undefined || own.has(event.name) || (event.cluster !== '' && own.has(event.cluster)));
+      const from = last > 0 ? Math.max(Number(after), (await events.source.head(signal)) - last) : Number(after);
+      yield* watchEvents(events, { after: from, isFollowing: follow }, fits, signal);
+    },
+  });
+}
+
+/** Events after a position, oldest first, with their place and time; those still to come too when following. */
+export async function* watchEvents(
+  { source, oldest }: EventFeed,
+  { after, isFollowing }: { readonly after: number; readonly isFollowing: boolean },
+  fits: (event: FleetEvent) => boolean,
+  signal: AbortSignal,
+): AsyncGenerator<FleetEvent> {
+  let at = Math.max(after, await oldest());
+  for (;;) {
+    const events = await source.read(at, readMax, signal);
+    for (const event of events.map(decode)) if (fits(event)) yield event;
+    at = events.at(-1)?.position ?? at;
+    if (events.length < readMax) break;
+  }
+  if (!isFollowing) return;
+  for await (const events of source.subscribe({ after: at, signal }))
+    for (const event of events.map(decode)) if (fits(event)) yield event;
+}
+
+function decode({ payload, position }: StreamEvent): FleetEvent {
+  return { ...fromBinary(FleetEventSchema, payload), position: BigInt(position) };
+}
+
+function isPlace(place: unknown): place is Place {
+  const { createdMs, id } = Object(place) as Readonly<Record<string, unknown>>;
+  return typeof createdMs === 'number' && typeof id === 'string';
+}

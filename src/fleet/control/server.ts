@@ -1,0 +1,185 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { FleetEventSchema } from '#gen/cellar/fleet/v1/common_pb.ts';
+import type { Transaction } from '#kernel/database/database.ts';
+import { fenced, prepareFences } from '#kernel/leases/fence.ts';
+import type { Micro, Running } from '#kernel/services/service.ts';
+import type { SettingsOf } from '#kernel/settings/setting.ts';
+import { serveStreams } from '#kernel/streams/remote.ts';
+import { keepTrimmed } from '#kernel/streams/trim.ts';
+import { rest } from '#lib/rest.ts';
+import { planMembers } from '../blueprints/logic/plan-members.ts';
+import type { EngineRef } from '../driver/driver.ts';
+import { createRemoteDriver } from '../driver/remote-driver.ts';
+import { createBlueprintShelf } from './logic/blueprint-shelf.ts';
+import type { ControlParts } from './logic/control-parts.ts';
+import { createEngine } from './logic/engine.ts';
+import type { FleetEvent } from './logic/events.ts';
+import { HostSights } from './logic/host-sights.ts';
+import { autofillHost } from './logic/host-verbs.ts';
+import { judgeOperations } from './logic/operations.ts';
+import { createStatistics } from './logic/statistics.ts';
+import { StormGuard } from './logic/storm-guard.ts';
+import { createWatchdog } from './processors/watchdog.ts';
+import { blueprintsRpc } from './rpc/blueprints-controller.ts';
+import { clustersRpc } from './rpc/clusters-controller.ts';
+import { engineRpc } from './rpc/engine-controller.ts';
+import { hostsRpc } from './rpc/hosts-controller.ts';
+import { eventMessage } from './rpc/messages.ts';
+import { operationsRpc } from './rpc/operations-controller.ts';
+import type { settings } from './settings.ts';
+import { createFleetStore } from './store/sql.ts';
+import type { StoredCluster } from './store/store.ts';
+
+const dayMs = 86_400_000;
+const minuteMs = 60_000;
+const leaseName = 'fleet-watchdog';
+const lease = { holder: hostname(), ttlMs: 10_000 };
+const observeMs = 20_000;
+
+export async function createServer(micro: Micro<SettingsOf<typeof settings>>): Promise<Running> {
+  const { database, log, signal, settings } = micro;
+  const now = (): number => micro.clock.now();
+  const store = createFleetStore(database);
+  await prepareFences(database);
+  const stream = await micro.openStream('fleet');
+  const shelf = createBlueprintShelf(database, store);
+  const fleet = await store.fleetId(randomBytes(6).toString('hex'));
+  const statistics = createStatistics(store, micro.metrics, now);
+  /** Of the lease by which this watchdog works; agents refuse older ones. */
+  let epoch = 0;
+
+  const append = async (tx: Transaction, events: readonly FleetEvent[]): Promise<void> => {
+    if (events.length === 0) return;
+    const payloads = events.map((event) => create(FleetEventSchema, eventMessage(event, now())));
+    await stream.append(
+      tx,
+      events.map(({ kind, name, reason }, at) => ({
+        key: `${kind}/${name}`,
+        type: reason,
+        payload: toBinary(FleetEventSchema, payloads[at] ?? create(FleetEventSchema)),
+      })),
+    );
+    tx.afterCommit(() => notice(events));
+  };
+  const driverFor = async (engine: EngineRef) => createRemoteDriver(micro, engine, () => epoch);
+  const driverOf = async (name: string) => {
+    const host = await store.host(name);
+    if (!host) throw new Error(`There is no host "${name}"`);
+    const { type, address, credentials } = host.spec;
+    return await driverFor({ host: name, type, address, credentials, fleet });
+  };
+  const planOf = async ({ digest, name: cluster, incarnation, parameters, secrets, ports, host }: StoredCluster) => {
+    const found = await store.host(host);
+    const agent = found?.spec.type ?? 'process';
+    return planMembers(await shelf.byDigest(digest), {
+      cluster,
+      incarnation,
+      agent,
+      parameters,
+      secrets,
+      ports,
+      publicHost: publicHost(found?.spec.address ?? ''),
+    });
+  };
+  const sights = new HostSights(driverOf, observeMs);
+  const parts: ControlParts = {
+    ...{ database, store, append, driverOf, driverFor, now, fleet },
+    blueprint: (name) => shelf.get(name),
+    look: (cluster) => watchdog.look(cluster),
+    newId: randomUUID,
+    newSecret: (bytes) => randomBytes(bytes).toString('hex'),
+  };
+  const guard = new StormGuard({ sickMin: settings.sickAtOnce, sickShareMax: settings.sickPercent / 100 });
+  const watchdog = createWatchdog({
+    ...{ database, store, sights, driverOf, guard, now, log, newSecret: parts.newSecret },
+    blueprintOf: (digest) => shelf.byDigest(digest),
+    commit: async (tx, events) => {
+      await fenced(tx, leaseName, epoch);
+      await append(tx, events);
+    },
+    publicHost: ({ spec }) => publicHost(spec.address),
+    limits: {
+      ...{ buildMsMax: 2 * minuteMs, graceMs: 10_000, failuresMax: 3, successesMin: 2, everyMs: 5000, soonMs: 200 },
+      repair: { firstMs: 1000, maxMs: 5 * minuteMs },
+    },
+    mayRebuild: ({ host }) => guard.mayRebuild(host),
+    periodMs: () => settings.lookSeconds * 1000,
+    concurrency: settings.buildsAtOnce,
+    hostConcurrency: settings.buildsAtOncePerHost,
+    autofill: (host) => autofillHost(parts, host.name),
+    afterPass: async () => {
+      await judgeOperations(parts);
+      await statistics.sample();
+    },
+  });
+  const engine = createEngine(parts, () => ({
+    ttlMs: settings.claimMinutes * minuteMs,
+    ttlMsMax: settings.claimMinutesMax * minuteMs,
+    quota: settings.claimsPerUser,
+  }));
+
+  /** What a committed event means for those that wait. */
+  function notice(events: readonly FleetEvent[]): void {
+    for (const { reason, cluster } of events) {
+      if (reason !== 'ClusterReady' && reason !== 'ClusterHealthy') continue;
+      engine.ring();
+      if (reason === 'ClusterReady' && cluster) void noteReady(cluster);
+    }
+  }
+
+  async function noteReady(name: string): Promise<void> {
+    try {
+      const cluster = await store.cluster(name);
+      if (cluster?.readyMs !== undefined) statistics.ready(cluster.readyMs - cluster.sinceMs);
+    } catch (error) {
+      log.debug('the time to ready could not be noted', { cluster: name, error });
+    }
+  }
+
+  /** One watchdog at a time among all replicas; the others wait for its lease. */
+  async function keepWatching(): Promise<void> {
+    const leases = await micro.leases();
+    while (!signal.aborted) {
+      try {
+        const held = await leases.acquire(leaseName, lease, signal);
+        epoch = held.epoch;
+        log.info('the watchdog begins', { epoch });
+        await watchdog.run(AbortSignal.any([signal, held.signal]));
+        await held.release();
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn('the watchdog was cut off', { error });
+        await rest(1000, signal);
+      }
+    }
+  }
+  const watching = keepWatching();
+  void keepTrimmed(stream, { ageMsMax: 30 * dayMs, countMax: 1_000_000 }, log, signal);
+  const events = {
+    source: stream,
+    oldest: async () =>
+      (await database.get<{ trimmed: number }>('select trimmed from cellar_streams where name = $1', 'fleet'))?.trimmed ?? 0,
+  };
+  const probe = async (host: string, callSignal: AbortSignal): Promise<void> =>
+    void (await sights.since(host, performance.now(), callSignal));
+  return {
+    bindings: [
+      hostsRpc({ ...parts, probe }),
+      clustersRpc({ ...parts, sights, planOf }),
+      engineRpc({ ...parts, engine, statistics, events, planOf }),
+      operationsRpc({ ...parts, events }),
+      blueprintsRpc(shelf),
+      serveStreams([stream], signal),
+    ],
+    check: (patience) => database.check(patience),
+    stop: () => watching,
+  };
+}
+
+/** Where clients reach the ports of an engine: the machine it is on. */
+function publicHost(address: string): string {
+  const host = /^(?:tcp|https?):\/\/([^/:]+|\[[^\]]+\])/.exec(address)?.[1];
+  return host ?? '127.0.0.1';
+}

@@ -1,0 +1,75 @@
+import type { TestContext } from 'node:test';
+import { Blueprints } from '#gen/cellar/fleet/v1/blueprints_pb.ts';
+import { Clusters } from '#gen/cellar/fleet/v1/clusters_pb.ts';
+import { Engine } from '#gen/cellar/fleet/v1/engine_pb.ts';
+import { Hosts } from '#gen/cellar/fleet/v1/hosts_pb.ts';
+import { type Operation, Operation_State, Operations } from '#gen/cellar/fleet/v1/operations_pb.ts';
+import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
+import type { Caller } from '#kernel/calls/caller.ts';
+import { createLog, type Log, silentLog } from '#kernel/log.ts';
+import { startTestPlatform, type TestPlatform } from '#kernel/testing/platform.ts';
+import { fleetAgent } from '../agents/main.ts';
+import { fleetControl } from '../control/main.ts';
+
+export const operator: Caller = { id: 'op', name: 'op', roles: [Role.USER, Role.ADMIN], scopes: ['*'], via: '' };
+export const userNamed = (name: string): Caller => ({ id: name, name, roles: [Role.USER], scopes: ['*'], via: '' });
+
+/** The real fleet services in one process. */
+export interface FleetPlatform {
+  readonly platform: TestPlatform;
+  as(caller: Caller): FleetClients;
+  /** Resolves when an operation has ended well. Errors: an `Error` with its message. */
+  done(operation: Operation): Promise<void>;
+}
+
+export type FleetClients = ReturnType<typeof clientsOf>;
+
+export interface FleetPlatformOptions {
+  readonly home?: string;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly log?: Log;
+}
+
+export async function startFleet(t: TestContext, options: FleetPlatformOptions = {}): Promise<FleetPlatform> {
+  const level = process.env['CELLAR_TEST_LOG'];
+  const log =
+    options.log ?? (level ? createLog({ level: 'debug', write: (line) => void process.stderr.write(line) }) : silentLog);
+  const instances = [fleetAgent, fleetControl].map((definition) => ({ definition, instance: '', plan: undefined }));
+  const platform = await startTestPlatform(instances, {
+    log,
+    ...(options.home ? { home: options.home } : {}),
+    settings: { [fleetControl.name]: { lookSeconds: 1, ...options.settings } },
+  });
+  t.after(async () => {
+    await removeAll(platform);
+    await platform.stop();
+  });
+  const as = (caller: Caller) => clientsOf(platform, caller);
+  return {
+    platform,
+    as,
+    async done({ id }) {
+      for await (const { state, message, verb, name } of as(operator).operations.watchOperation({ id })) {
+        if (state === Operation_State.DONE) return;
+        if (state !== Operation_State.RUNNING) throw new Error(`${verb} of ${name} has failed: ${message}`);
+      }
+    },
+  };
+}
+
+const clientsOf = (platform: TestPlatform, caller: Caller) => ({
+  hosts: platform.client(Hosts, caller),
+  clusters: platform.client(Clusters, caller),
+  engine: platform.client(Engine, caller),
+  operations: platform.client(Operations, caller),
+  blueprints: platform.client(Blueprints, caller),
+});
+
+/** Ends what a test has left running, in whatever state it is: local members would outlive it. */
+async function removeAll(platform: TestPlatform): Promise<void> {
+  const { hosts, operations } = clientsOf(platform, operator);
+  for (const { name } of (await hosts.listHosts({})).hosts) {
+    const { id } = await hosts.deleteHost({ name, force: true });
+    for await (const { state } of operations.watchOperation({ id })) if (state !== Operation_State.RUNNING) break;
+  }
+}
