@@ -44,7 +44,8 @@ export async function newEnvelope(
   return await coding.newEnvelope(wanted);
 }
 
-function presetOf({ encryption }: BucketSettings): EncryptionRequest | undefined {
+/** How a bucket wants its new objects encrypted. */
+export function presetOf({ encryption }: BucketSettings): EncryptionRequest | undefined {
   if (!encryption) return undefined;
   return encryption.algorithm === 'AES256' ? { kind: 'sse_s3' } : { kind: 'sse_kms', keyId: encryption.keyId ?? 'aws/s3' };
 }

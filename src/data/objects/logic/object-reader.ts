@@ -17,7 +17,7 @@ const wholeReadSizeBytesMax = 1024 * 1024;
 const immediateReadSizeBytesMax = 64 * 1024;
 
 /** What is read: `fd` is open, or there is no content. */
-interface Readable {
+export interface Readable {
   readonly info: ObjectInfo;
   readonly stored: StoredObject | undefined;
   readonly fd: number | undefined;
@@ -65,6 +65,11 @@ export class ObjectReader {
     } finally {
       if (fd !== undefined && !isHandedOver) close(fd);
     }
+  }
+
+  /** An object with its file as it lies on the disk, open; whoever asked closes it. */
+  async openRaw(key: string, versionId: string | undefined): Promise<Readable> {
+    return await this.#open(key, versionId);
   }
 
   /** Throws when what is asked for is a delete marker. */
