@@ -11,6 +11,7 @@ import type { NewEvent } from '#kernel/streams/streams.ts';
 import { keepTrimmed } from '#kernel/streams/trim.ts';
 import { createApplyChanges } from './logic/apply-changes.ts';
 import { createChangeFeed } from './logic/change-feed.ts';
+import { createCheckIndex } from './logic/check-index.ts';
 import { createSnapshots } from './logic/snapshots.ts';
 import { createSourcePosition } from './logic/source-position.ts';
 import { createIndexController } from './rpc/index-controller.ts';
@@ -65,8 +66,9 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       await startOver(tx);
     },
   });
+  const check = createCheckIndex({ database, startOver, newTag: () => naming.tag });
   const controller = createIndexController({
-    ...{ store, naming, sourcePosition, apply, feed: createChangeFeed(stream), snapshots, stopping: signal },
+    ...{ store, naming, sourcePosition, apply, feed: createChangeFeed(stream), snapshots, check, stopping: signal },
     head: (call) => stream.head(call),
     walkFolders: (top) => walkFolders(database, top),
   });

@@ -3,9 +3,9 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, Transaction } from '#kernel/database/database.ts';
 import { Fault, notFound } from '#kernel/fault.ts';
+import { relay } from '#lib/relay.ts';
 import { type Dumped, type DumpedState, dumpRows, dumpState, loadDump } from '../store/dump.ts';
 import { readerOf } from '../store/reader.ts';
-import { type Progress, ProgressReport } from './progress.ts';
 import { readSnapshotHeader, readSnapshotLines, type SnapshotHeader, writeSnapshotFile } from './snapshot-file.ts';
 
 export interface Snapshot extends Omit<SnapshotHeader, 'format' | 'version' | 'tag' | 'nextId'> {
@@ -13,6 +13,11 @@ export interface Snapshot extends Omit<SnapshotHeader, 'format' | 'version' | 't
   readonly fileBytes: number;
   /** Why it cannot be restored; empty: it can. */
   readonly problem: string;
+}
+
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
 }
 
 export interface SnapshotParts {
@@ -78,23 +83,19 @@ export function createSnapshots({ database, folder, kept, now, head, onRestored 
       const name = `${new Date(createdMs).toISOString().replace(/[-:.]/g, '')}-${randomBytes(2).toString('hex')}`;
       const partial = `${fileOf(name)}.partial`;
       const position = await head(signal);
-      const progress = new ProgressReport();
-      const written = database
-        .frozen(async (reads) => {
-          const sql = readerOf(reads);
-          const state = await dumpState(sql);
-          progress.total = state.files + state.folders;
-          const header: SnapshotHeader = { format: 'cellar-index', version: 1, createdMs, ...state, position };
-          await writeSnapshotFile(partial, header, toLines(progress.follow(dumpRows(sql), signal)));
-        })
-        .finally(progress.end);
       try {
-        for await (const at of progress.reports()) yield at;
-        await written;
+        yield* relay<Progress>((tell) =>
+          database.frozen(async (reads) => {
+            const sql = readerOf(reads);
+            const state = await dumpState(sql);
+            const header: SnapshotHeader = { format: 'cellar-index', version: 1, createdMs, ...state, position };
+            const rows = counted(dumpRows(sql), state.files + state.folders, tell, signal);
+            await writeSnapshotFile(partial, header, toLines(rows));
+          }),
+        );
         await rename(partial, fileOf(name));
         await syncFolder(folder);
       } finally {
-        await written.catch(() => undefined);
         await rm(partial, { force: true });
       }
       for (const old of (await names()).slice(kept)) await rm(fileOf(old), { force: true });
@@ -108,29 +109,38 @@ export function createSnapshots({ database, folder, kept, now, head, onRestored 
       const { header } = await readSnapshotHeader(fileOf(name));
       // All of it is looked at before anything is changed.
       for await (const _ of readSnapshotLines(fileOf(name))) if (signal.aborted) throw Fault.from(signal.reason);
-      const progress = new ProgressReport();
-      progress.total = header.files + header.folders;
-      const restored = database
-        .transaction(
+      yield* relay<Progress>((tell) =>
+        database.transaction(
           async (tx) => {
             const rows = fromLines(readSnapshotLines(fileOf(name)));
-            await loadDump(tx, header, progress.follow(rows, signal));
+            await loadDump(tx, header, counted(rows, header.files + header.folders, tell, signal));
             await onRestored(tx, header);
           },
           { signal, timeoutMs: restoreTimeoutMs },
-        )
-        .finally(progress.end);
-      try {
-        for await (const at of progress.reports()) yield at;
-      } finally {
-        await restored;
-      }
+        ),
+      );
     },
     async delete(name) {
       await assertThere(name);
       await rm(fileOf(name), { force: true });
     },
   };
+}
+
+/** Tells how many rows have passed. Errors: the signal's reason. */
+async function* counted(
+  pieces: AsyncIterable<Dumped>,
+  total: number,
+  tell: (progress: Progress) => void,
+  signal: AbortSignal,
+): AsyncGenerator<Dumped> {
+  let done = 0;
+  for await (const piece of pieces) {
+    if (signal.aborted) throw Fault.from(signal.reason);
+    yield piece;
+    done += piece.rows.length;
+    tell({ done, total });
+  }
 }
 
 async function* toLines(dump: AsyncIterable<Dumped>): AsyncGenerator<string> {

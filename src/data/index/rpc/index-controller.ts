@@ -1,10 +1,11 @@
 import { type Index, type ListNodesRequest, ListNodesRequest_Order } from '#gen/cellar/data/v1/index_pb.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
-import { Code, Fault, failedPrecondition, notFound, unavailable } from '#kernel/fault.ts';
+import { failedPrecondition, notFound, unavailable } from '#kernel/fault.ts';
 import { cutPage, decodePlace, encodePageToken } from '#kernel/paging.ts';
 import { inFolder } from '#lib/tree-path.ts';
 import type { ApplyChanges } from '../logic/apply-changes.ts';
 import type { ChangeFeed } from '../logic/change-feed.ts';
+import type { CheckIndex } from '../logic/check-index.ts';
 import { isListPlace, type Listing, listingName } from '../logic/listing.ts';
 import { nodeTest } from '../logic/node-filter.ts';
 import type { Snapshots } from '../logic/snapshots.ts';
@@ -13,6 +14,7 @@ import type { FolderRun } from '../store/folder-runs.ts';
 import { placeOf } from '../store/sql.ts';
 import type { ListOrder, StoredNode, TreeStore } from '../store/store.ts';
 import {
+  checkMessage,
   entryMessage,
   type Naming,
   nodeMessage,
@@ -33,6 +35,7 @@ export interface IndexParts {
   readonly head: (signal: AbortSignal) => Promise<number>;
   readonly feed: ChangeFeed;
   readonly snapshots: Snapshots;
+  readonly check: CheckIndex;
   /** Ends what would last for ever. */
   readonly stopping: AbortSignal;
 }
@@ -40,7 +43,7 @@ export interface IndexParts {
 const pageSizeDefault = 1000;
 
 export function createIndexController(parts: IndexParts): Implementation<typeof Index> {
-  const { store, naming, sourcePosition, apply, head, feed, snapshots, stopping } = parts;
+  const { store, naming, sourcePosition, apply, head, feed, snapshots, check, stopping } = parts;
 
   async function find(path: string): Promise<StoredNode> {
     const node = await store.find(readPath(path));
@@ -138,7 +141,9 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
         yield { changes: [...changes], position: BigInt(position) };
       if (stopping.aborted) throw unavailable('The index is stopping', { reason: 'stopping' });
     },
-    checkIndex: () => notYet(),
+    async *checkIndex({ repair }, call) {
+      for await (const report of check({ repair }, call.signal)) yield checkMessage(report);
+    },
     async *takeSnapshot(_request, call) {
       const taking = snapshots.take(call.signal);
       for (;;) {
@@ -167,10 +172,6 @@ export function createIndexController(parts: IndexParts): Implementation<typeof 
       return {};
     },
   };
-}
-
-function notYet(): never {
-  throw new Fault(Code.Unimplemented, 'This part of the index is being built');
 }
 
 function placeIn({ path, isFolder }: StoredNode): string {

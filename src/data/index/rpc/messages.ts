@@ -2,6 +2,8 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   type Change,
   Change_Kind,
+  CheckIndexResponse_Finding_Kind,
+  type CheckIndexResponseSchema,
   type Entry,
   type EntrySchema,
   type NodeFilter as FilterMessage,
@@ -15,6 +17,7 @@ import { invalidArgument } from '#kernel/fault.ts';
 import { contentTypeOf } from '#lib/content-type.ts';
 import { fileEtag } from '#lib/file-etag.ts';
 import { nameOf } from '#lib/tree-path.ts';
+import type { CheckReport } from '../logic/check-index.ts';
 import type { NodeFilter } from '../logic/node-filter.ts';
 import type { Snapshot } from '../logic/snapshots.ts';
 import type { FolderRun } from '../store/folder-runs.ts';
@@ -152,5 +155,32 @@ export function snapshotMessage(snapshot: Snapshot): MessageInitShape<typeof Sna
     contentBytes: BigInt(sizeBytes),
     position: BigInt(position),
     problem,
+  };
+}
+
+const findingKinds = {
+  root: CheckIndexResponse_Finding_Kind.ROOT,
+  orphan: CheckIndexResponse_Finding_Kind.ORPHAN,
+  cycle: CheckIndexResponse_Finding_Kind.CYCLE,
+  duplicate: CheckIndexResponse_Finding_Kind.DUPLICATE,
+  name: CheckIndexResponse_Finding_Kind.NAME,
+  labels: CheckIndexResponse_Finding_Kind.LABELS,
+  sums: CheckIndexResponse_Finding_Kind.SUMS,
+  counter: CheckIndexResponse_Finding_Kind.COUNTER,
+  engine: CheckIndexResponse_Finding_Kind.ENGINE,
+} as const;
+
+export function checkMessage(report: CheckReport): MessageInitShape<typeof CheckIndexResponseSchema> {
+  return {
+    findings: report.findings.map(({ kind, path, detail, rows = 1, isRepaired, needsFullPass }) => ({
+      ...{ kind: findingKinds[kind], path, detail, rows: BigInt(rows), repaired: isRepaired, needsFullPass },
+    })),
+    step: report.step,
+    foldersChecked: BigInt(report.folders),
+    filesChecked: BigInt(report.files),
+    found: BigInt(report.found),
+    repaired: BigInt(report.repaired),
+    needsFullPass: report.needsFullPass,
+    done: report.isDone,
   };
 }

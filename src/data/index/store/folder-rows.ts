@@ -1,6 +1,6 @@
 import type { Transaction } from '#kernel/database/database.ts';
 import { nameOf, parentOf } from '#lib/tree-path.ts';
-import { type FolderRow, folderColumns } from './rows.ts';
+import { type FolderRow, folderColumns, rootId } from './rows.ts';
 
 /** How many folders are remembered in one transaction. */
 const foldersMax = 10_000;
@@ -22,7 +22,7 @@ export class FolderRows {
     const known = this.#rows.get(path);
     if (known) return known;
     if (path === '')
-      return this.#loaded('', await this.#tx.get<FolderRow>(`select ${folderColumns} from folders where parent = 0`));
+      return this.#loaded('', await this.#tx.get<FolderRow>(`select ${folderColumns} from folders where id = ${rootId}`));
     const parentPath = parentOf(path);
     const parent = await this.find(parentPath);
     return parent && (await this.child(parent, parentPath, nameOf(path)));

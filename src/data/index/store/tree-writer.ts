@@ -1,5 +1,5 @@
 import type { Transaction } from '#kernel/database/database.ts';
-import { failedPrecondition, notFound } from '#kernel/fault.ts';
+import { Code, Fault, failedPrecondition, notFound } from '#kernel/fault.ts';
 import { nameOf, parentOf } from '#lib/tree-path.ts';
 import { type CopiedFolder, copiedAtOnce, countBelow, selectBelow, subtreeEnds } from './copied-folders.ts';
 import { type FilePut, fileRun } from './file-run.ts';
@@ -228,6 +228,11 @@ export class TreeWriter {
   }
 
   async #makeFolder(path: string, entry: StoredEntry): Promise<FolderRow> {
+    if (path === '')
+      throw new Fault(Code.DataLoss, 'Cannot change the index: its root is missing', {
+        reason: 'index_damaged',
+        hint: 'Let the index be checked and repaired.',
+      });
     const parentPath = parentOf(path);
     const parent = await this.#ensureFolder(parentPath);
     const file = await this.#files.find(parent, nameOf(path));
