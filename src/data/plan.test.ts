@@ -31,8 +31,8 @@ test('siblings share one objects service', () => {
 });
 
 test('an objects service keeps its name when an earlier datasource goes', () => {
-  const first = planData({ a: { folder: '/one/a' }, b: { folder: '/two/b' } }, {});
-  const second = planData({ b: { folder: '/two/b' } }, first.parents);
+  const first = planData({ one: { folder: '/one/a' }, two: { folder: '/two/b' } }, {});
+  const second = planData({ two: { folder: '/two/b' } }, first.parents);
   assert.ok(names(second).includes('cellar.grpc.data.objects.local2'));
 });
 
@@ -68,20 +68,29 @@ test('a folder of buckets has one objects service, one index and one sync for al
 
 test('a second folder of buckets is refused, and so is a datasource inside one', () => {
   const plan = planData(
-    { s3: { folder: '/srv/s3', kind: 'buckets' }, more: { folder: '/srv/more', kind: 'buckets' }, a: { folder: '/srv/s3/a' } },
+    {
+      s3: { folder: '/srv/s3', kind: 'buckets' },
+      more: { folder: '/srv/more', kind: 'buckets' },
+      inside: { folder: '/srv/s3/a' },
+    },
     {},
   );
   assert.match(plan.problems['more'] ?? '', /made in datasource "s3" already/);
-  assert.match(plan.problems['a'] ?? '', /lie inside each other/);
+  assert.match(plan.problems['inside'] ?? '', /lie inside each other/);
+});
+
+test('a name too short for a bucket is only that of a folder of buckets', () => {
+  const plan = planData({ s3: { folder: '/srv/s3', kind: 'buckets' }, dx: { folder: '/srv/dx' } }, {});
+  assert.deepEqual(Object.keys(plan.problems), ['dx']);
 });
 
 test('buckets of another server share one objects service per access key', () => {
   const remote = { endpoint: 'https://s3.example.org', bucket: 'b', prefix: '', region: 'us-east-1', accessKey: 'K1' };
   const plan = planData(
     {
-      a: { kind: 'remote', remote: { ...remote, prefix: 'a/' } },
-      b: { kind: 'remote', remote: { ...remote, prefix: 'b/' } },
-      c: { kind: 'remote', remote: { ...remote, bucket: 'c', accessKey: 'K2' } },
+      aaa: { kind: 'remote', remote: { ...remote, prefix: 'a/' } },
+      bbb: { kind: 'remote', remote: { ...remote, prefix: 'b/' } },
+      ccc: { kind: 'remote', remote: { ...remote, bucket: 'c', accessKey: 'K2' } },
       inside: { kind: 'remote', remote: { ...remote, prefix: 'a/x/' } },
       nothing: { kind: 'remote' },
     },
@@ -92,8 +101,8 @@ test('buckets of another server share one objects service per access key', () =>
   assert.deepEqual(plan.instances[0]?.plan, {
     parent: '',
     buckets: [
-      { bucket: 'a', folder: '', remote: { ...remote, prefix: 'a/' } },
-      { bucket: 'b', folder: '', remote: { ...remote, prefix: 'b/' } },
+      { bucket: 'aaa', folder: '', remote: { ...remote, prefix: 'a/' } },
+      { bucket: 'bbb', folder: '', remote: { ...remote, prefix: 'b/' } },
     ],
   });
 });

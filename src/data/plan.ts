@@ -70,6 +70,8 @@ export interface DataPlan {
   readonly problems: Readonly<Record<string, string>>;
 }
 
+const bucketNameMin = 3;
+
 type Bucket = ObjectsPlan['buckets'][number];
 
 /** What is planned so far. */
@@ -98,6 +100,10 @@ export function planData(
   const instances: PlannedInstance[] = [];
   const problems: Record<string, string> = {};
   for (const [datasource, settings] of Object.entries(datasources)) {
+    if (settings.kind !== 'buckets' && datasource.length < bucketNameMin) {
+      problems[datasource] = `its name is that of a bucket, which has at least ${bucketNameMin} characters`;
+      continue;
+    }
     const placed =
       settings.kind === 'remote' ? placeRemote(draft, datasource, settings) : placeFolder(draft, datasource, settings);
     if ('problem' in placed) {

@@ -50,8 +50,8 @@ export const platformSettings = {
   datasources: {
     datasources: map({
       meaning: "Folders that are served, by the name people see, which is also the S3 bucket's name.",
-      keyPattern: /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/,
-      keyAllowed: '3 to 63 lower-case letters, digits and hyphens',
+      keyPattern: /^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$/,
+      keyAllowed: '2 to 63 lower-case letters, digits and hyphens',
       of: {
         folder: text({
           default: '',

@@ -13,7 +13,7 @@ export function register(program: CliCommand, context: CliContext): void {
     .command('add')
     .alias('create')
     .description('Serve a folder, or a bucket of another S3 server. Its files stay where and what they are.')
-    .argument('<name>', 'also the S3 bucket: 3 to 63 lower-case letters, digits and dashes')
+    .argument('<name>', 'also the S3 bucket: 2 to 63 lower-case letters, digits and dashes; at least 3 when it is a bucket')
     .argument('[dir]', 'folder on the machine of the server')
     .completes('none', 'local-path', 'none')
     .option('--buckets', 'Every folder in it is a bucket, and S3 tools make and delete them.')

@@ -43,6 +43,8 @@ export async function checkFolder(
         hint: 'Serve it as a plain folder, or remove the other one first.',
       });
     }
+    if (problem.startsWith('its name'))
+      throw invalidArgument(`Cannot serve ${folder} as "${name}": ${problem}`, { reason: 'name_too_short' });
     throw failedPrecondition(`Cannot serve ${folder} as "${name}": ${problem}`, {
       reason: 'folder_overlaps',
       hint: 'Choose a folder that lies in no other datasource and has neither one nor the home of Cellar in it.',
