@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { openKeyRing } from '#data/objects/encryption/key-ring.ts';
 import { createSealing } from '#data/objects/encryption/sealing.ts';
 import type { Change } from '#data/objects/logic/change.ts';
-import { createFolderBackend, type FolderBackend } from '#data/objects/logic/folder-backend.ts';
+import { createFolderBackend, type LocalBackend } from '#data/objects/logic/folder-backend.ts';
 import { migrations } from '#data/objects/store/migrations.ts';
 import { createSqlObjectStore } from '#data/objects/store/sql.ts';
 import { migrate } from '#kernel/database/migrations.ts';
@@ -25,7 +25,7 @@ export interface TestS3 {
   readonly endpoint: string;
   /** The folder of bucket `photos`. */
   readonly folder: string;
-  readonly backend: FolderBackend;
+  readonly backend: LocalBackend;
   readonly changes: readonly Change[];
 }
 
