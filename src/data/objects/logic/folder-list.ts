@@ -25,9 +25,10 @@ export async function listFolder(
   for (let isEnd = false; count <= limit && !isEnd; ) {
     const candidates: Candidate[] = [];
     while (candidates.length <= limit - count) {
-      const candidate = await nextCandidate(sources, query, (key, having) => {
+      const next = nextCandidate(sources, query, (key, having) => {
         if (having.includes(hard)) hardObjects.set(key, hard.current());
       });
+      const candidate = next instanceof Promise ? await next : next;
       isEnd = candidate === undefined;
       if (!candidate) break;
       candidates.push(candidate);

@@ -47,17 +47,18 @@ export function walkSource(walk: FolderWalk): KeySource {
  * The next key of several sources, which are asked to go on. A group that comes before `after` was on an earlier page, even when some of
  * its keys come later. `undefined` at the end. `onKey` is told which sources have the key, before they go on.
  */
-export async function nextCandidate(
+export function nextCandidate(
   sources: readonly KeySource[],
   query: ListQuery,
   onKey?: (key: string, having: readonly KeySource[]) => void,
-): Promise<Candidate | undefined> {
+): Candidate | undefined | Promise<Candidate | undefined> {
   const { delimiter, prefix, after } = query;
   for (;;) {
     let key: string | undefined;
     for (const source of sources) {
-      const peeked = source.peek();
-      const next = peeked instanceof Promise ? await peeked : peeked;
+      const next = source.peek();
+      // Seldom: a promise for each of a million keys would cost more than the rest.
+      if (next instanceof Promise) return next.then(() => nextCandidate(sources, query, onKey));
       if (next !== undefined && (key === undefined || compareUtf8(next, key) < 0)) key = next;
     }
     if (key === undefined) return undefined;
@@ -71,6 +72,6 @@ export async function nextCandidate(
     const having = sources.length === 1 ? sources : sources.filter((source) => source.peek() === key);
     onKey?.(key, having);
     for (const source of having) source.take();
-    return { key, isPrefix: false, isFirst: having.includes(sources[0]!) };
+    return { key, isPrefix: false, isFirst: having[0] === sources[0] };
   }
 }

@@ -1,3 +1,4 @@
+import { compareUtf8 } from '#lib/utf8-order.ts';
 import type { ObjectRow, ObjectStore } from '../store/store.ts';
 
 /** The row of one state of one key, among those that were looked up. */
@@ -8,33 +9,38 @@ const runMin = 16;
 
 /**
  * Looks up the rows of many keys, given as runs: what lies between the first and the last key of a run is mostly in it, so the rows are read
- * as a range.
+ * as a range. The look-up is to be asked in the order of the keys.
  */
 export async function lookUpRows(store: ObjectStore, bucket: string, runs: readonly (readonly string[])[]): Promise<RowLookup> {
-  const found = new Map<string, ObjectRow | ObjectRow[]>();
-  const add = (row: ObjectRow): void => {
-    const other = found.get(row.key);
-    if (other === undefined) found.set(row.key, row);
-    else if (Array.isArray(other)) other.push(row);
-    else found.set(row.key, [other, row]);
-  };
-  const single: string[] = [];
+  const ranges: ObjectRow[][] = [];
+  const singleKeys: string[] = [];
   for (const run of runs) {
     const [first, last] = [run[0], run.at(-1)];
     if (run.length < runMin || first === undefined || last === undefined) {
-      single.push(...run);
+      singleKeys.push(...run);
       continue;
     }
     const limit = run.length * 3 + 100;
     const rows = await store.range(bucket, first, last, limit);
-    for (const row of rows) add(row);
-    // Too much in between, such as the rows of what other programs removed.
-    if (rows.length === limit) single.push(...run.slice(Math.max(0, run.indexOf(rows.at(-1)!.key))));
+    const lastRow = rows.at(-1);
+    if (rows.length === limit && lastRow) {
+      // Too much in between, such as the rows of what other programs removed. The last key may have more rows than were read.
+      const rest = run.findIndex((key) => compareUtf8(key, lastRow.key) >= 0);
+      singleKeys.push(...run.slice(rest));
+      ranges.push(rows.filter(({ key }) => key !== lastRow.key));
+    } else {
+      ranges.push([...rows]);
+    }
   }
-  if (single.length > 0) for (const row of await store.findMany(bucket, single)) add(row);
+  const singles = new Map<string, ObjectRow>();
+  if (singleKeys.length > 0) {
+    for (const row of await store.findMany(bucket, singleKeys)) singles.set(`${row.key}\n${row.stamp}`, row);
+  }
+  const sorted = ranges.flat();
+  let at = 0;
   return (key, stamp) => {
-    const rows = found.get(key);
-    if (rows === undefined) return undefined;
-    return Array.isArray(rows) ? rows.find((row) => row.stamp === stamp) : rows.stamp === stamp ? rows : undefined;
+    while (at < sorted.length && sorted[at]!.key !== key && compareUtf8(sorted[at]!.key, key) < 0) at += 1;
+    for (let index = at; sorted[index]?.key === key; index++) if (sorted[index]!.stamp === stamp) return sorted[index];
+    return singles.size === 0 ? undefined : singles.get(`${key}\n${stamp}`);
   };
 }

@@ -28,10 +28,11 @@ export async function listVersions(disk: BucketDisk, finder: ObjectFinder, query
     const gathered: Gathered[] = [];
     for (let count = entries.length; count <= limit; ) {
       let rows: readonly VersionRow[] = [];
-      const candidate = await nextCandidate([plain, hard, kept], query, (key, having) => {
+      const next = nextCandidate([plain, hard, kept], query, (key, having) => {
         if (having.includes(hard)) hardObjects.set(key, hard.current());
         if (having.includes(kept)) rows = kept.rows();
       });
+      const candidate = next instanceof Promise ? await next : next;
       isEnd = candidate === undefined;
       if (!candidate) break;
       gathered.push({ ...candidate, rows });

@@ -137,8 +137,14 @@ export function createSqlObjectStore(database: Database): ObjectStore {
   };
 }
 
+/** Adds to what was parsed: there are a thousand on a page. */
 function objectOf({ key, stamp, kind, etag, details }: ObjectRecord): ObjectRow {
-  return { ...(JSON.parse(details) as Pick<ObjectRow, 'headers' | 'checksums'>), key: decodeKey(key), stamp, kind, etag };
+  const row = JSON.parse(details) as { -readonly [K in keyof ObjectRow]: ObjectRow[K] };
+  row.key = decodeKey(key);
+  row.stamp = stamp;
+  row.kind = kind;
+  row.etag = etag;
+  return row;
 }
 
 function versionOf({ key, details, isMarker, ...record }: VersionRecord): VersionRow {
