@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Index } from '#gen/cellar/data/v1/index_pb.ts';
+import { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
 import { Sync } from '#gen/cellar/data/v1/sync_pb.ts';
 import { implement } from '#kernel/calls/dispatcher.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
@@ -10,7 +11,9 @@ import { Disk } from './logic/disk.ts';
 import { Keeper } from './logic/keeper.ts';
 import { DiskMounts } from './logic/mounts.ts';
 import { createPausing } from './logic/pausing.ts';
-import { probeVolume } from './logic/volume.ts';
+import { Remote } from './logic/remote.ts';
+import { exactVolume, probeVolume } from './logic/volume.ts';
+import { noWatches } from './logic/watches.ts';
 import { createFolderWatches } from './processors/folder-watches.ts';
 import { createFullPasses } from './processors/full-passes.ts';
 import { createNotifications } from './processors/notifications.ts';
@@ -29,7 +32,8 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   const index = micro.client(Index, { service: `cellar.grpc.data.index.${plan.datasource}` });
   const source = await micro.followStream(plan.objectsService, 'changes');
   const store = createSyncStore(micro.database);
-  const volume = probeVolume(join(root, '.cellar'));
+  const isRemote = kind === 'remote';
+  const volume = isRemote ? exactVolume : probeVolume(join(root, '.cellar'));
   const mounts = new DiskMounts({
     root,
     known: await store.mounts(),
@@ -46,7 +50,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     },
   });
   const isPaused = (): boolean => pausing.current !== undefined;
-  let watchLimit = '';
+  let watchLimit = isRemote ? 'another S3 server does not tell what others change there; full passes find it' : '';
   const watches = createFolderWatches({
     ...{ root, kind, volume },
     onChange: (path, isContent) => notifications.changed(path, isContent),
@@ -56,16 +60,26 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       log.warn('changes by other programs are not seen at once', { reason });
     },
   });
+  const storage = isRemote
+    ? new Remote({ objects: micro.client(Objects, { service: plan.objectsService }), bucket: plan.datasource })
+    : new Disk({ root, kind, volume, mounts });
   const keeper = new Keeper({
-    subject: { datasource: plan.datasource, place: root },
-    storage: new Disk({ root, kind, volume, mounts }),
-    ...{ index, watches, limits: micro.settings, isPaused, log, signal },
-    onFresh: (path) => notifications.changed(path, true),
+    subject: { datasource: plan.datasource, place: storage.place },
+    storage,
+    ...{ index, watches: isRemote ? noWatches : watches, limits: micro.settings, isPaused, log, signal },
+    onFresh: (path) => {
+      // What is listed elsewhere is whole.
+      if (!isRemote) notifications.changed(path, true);
+    },
   });
   const notifications = createNotifications({ keeper, isPaused, onFlood: (folder) => passes.request(folder), log, signal });
   const passes = createFullPasses({
     ...{ keeper, isPaused, log, signal },
-    everyMs: () => micro.settings.fullPassMinutes * 60_000 || (watchLimit === '' ? 0 : blindPassMs),
+    everyMs: () => {
+      const { fullPassMinutes, remotePassMinutes } = micro.settings;
+      if (isRemote) return remotePassMinutes * 60_000;
+      return fullPassMinutes * 60_000 || (watchLimit === '' ? 0 : blindPassMs);
+    },
     now: () => micro.clock.now(),
   });
   const loops = Promise.all([
@@ -87,7 +101,8 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   });
   return {
     bindings: [implement(Sync, controller)],
-    check: () => assertFolder(root),
+    // Whether another server answers is told by the objects service.
+    check: async () => (isRemote ? undefined : assertFolder(root)),
     stop: async () => {
       await loops;
       watches.clear();

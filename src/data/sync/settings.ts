@@ -15,6 +15,13 @@ export const settings = {
     unit: 'percent',
     meaning: 'Above that number, deletions of more than this share of all entries wait until a person confirms them.',
   }),
+  remotePassMinutes: integer({
+    default: 15,
+    min: 1,
+    max: 525_600,
+    unit: 'minutes',
+    meaning: 'Time between full passes over a bucket of another S3 server, which tells nobody what others change there.',
+  }),
   fullPassMinutes: integer({
     default: 0,
     min: 0,

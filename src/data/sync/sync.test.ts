@@ -16,7 +16,12 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fromBinary } from '@bufbuild/protobuf';
 import { NodeEventSchema } from '#gen/cellar/data/v1/index_pb.ts';
-import { SyncStatus_State } from '#gen/cellar/data/v1/sync_pb.ts';
+import {
+  ResyncChange_Kind,
+  ResyncProgress_Phase,
+  SyncStatus_Skipped_Kind,
+  SyncStatus_State,
+} from '#gen/cellar/data/v1/sync_pb.ts';
 import { Fault } from '#kernel/fault.ts';
 import { until } from '#kernel/testing/engines.ts';
 import { index } from '../index/main.ts';
@@ -249,9 +254,14 @@ describe('sync', () => {
     await assert.rejects(Array.fromAsync(data.sync().resync({})), (error) => {
       assert.ok(error instanceof Fault);
       assert.equal(error.reason, 'deletes_unconfirmed');
-      assert.match(error.hint ?? '', /--confirm-deletes/);
+      assert.match(error.hint ?? '', /cellar datasource resync docs --confirm-deletes$/);
       return true;
     });
+    const { blocked } = await data.sync().getSyncStatus({});
+    assert.deepEqual(
+      [blocked?.reason, blocked?.deletes, blocked?.total, blocked?.examples],
+      ['deletes_unconfirmed', 41n, 43n, ['many']],
+    );
     const dry = (await Array.fromAsync(data.sync().resync({ dryRun: true }))).at(-1);
     assert.deepEqual([dry?.done, dry?.deleted, dry?.created], [true, 41n, 0n]);
     assert.equal((await walk(data)).length, 43);
@@ -261,27 +271,65 @@ describe('sync', () => {
     assert.equal((await data.sync().getSyncStatus({})).state, SyncStatus_State.WATCHING);
   });
 
-  test('folders that cannot be read are kept and told', {
-    skip: process.getuid?.() === 0 ? false : 'needs root to become another user',
-  }, async (t) => {
+  test('while paused, changes by others wait and own writes do not; what was missed is found at the end', async (t) => {
     const parent = temporaryParent(t);
-    const folder = join(parent, 'docs');
-    mkdirSync(join(folder, 'secret/below'), { recursive: true });
-    writeFileSync(join(folder, 'secret/below/x'), '1');
-    writeFileSync(join(folder, 'open'), '1');
+    const home = mkdtempSync(join(tmpdir(), 'cellar-home-'));
+    t.after(() => rmSync(home, { recursive: true, force: true }));
+    const first = await ready(t, { parent, home });
+    const folder = first.folder();
+    writeFileSync(join(folder, 'before'), '1');
+    await until(has(first, 'before'));
+    const paused = await first.sync().pause({ reason: 'the disk is replaced' });
+    assert.deepEqual([paused.state, paused.pauseReason], [SyncStatus_State.PAUSED, 'the disk is replaced']);
+    mkdirSync(join(folder, 'others'));
+    writeFileSync(join(folder, 'others/file'), '1');
+    rmSync(join(folder, 'before'));
+    await until(async () => (await first.sync().getSyncStatus({})).waiting >= 2n);
+    const { position } = await putObject(first, 'others/own', '22');
+    assert.equal((await first.index().getNode({ path: 'others/own', minSourcePosition: position })).sizeBytes, 2n);
+    assert.deepEqual(await walk(first), ['before', 'others/', 'others/own']);
+    await assert.rejects(Array.fromAsync(first.sync().resync({})), { reason: 'paused' });
+    const dry = (await Array.fromAsync(first.sync().resync({ dryRun: true, limit: 10 }))).at(-1);
+    assert.deepEqual([dry?.created, dry?.deleted, dry?.phase], [1n, 1n, ResyncProgress_Phase.DONE]);
+    await first.stop();
+    const second = await startDataPlatform(t, { parent, home, only });
+    const still = await second.sync().pause({ reason: 'still' });
+    assert.deepEqual([still.pausedSince, still.pauseReason], [paused.pausedSince, 'still']);
+    assert.deepEqual(await walk(second), ['before', 'others/', 'others/own']);
+    await second.sync().resume({});
+    await inState(second, SyncStatus_State.WATCHING);
+    assert.deepEqual(await walk(second), ['others/', 'others/file', 'others/own']);
+    writeFileSync(join(folder, 'after'), '1');
+    await until(has(second, 'after'));
+  });
+
+  test('a resync of a branch names its changes and leaves the rest alone', async (t) => {
+    const data = await ready(t);
+    const folder = data.folder();
+    for (const name of ['a', 'b']) mkdirSync(join(folder, name));
+    await until(has(data, 'b'));
+    await data.sync().pause({ reason: '' });
+    for (const name of ['a/x', 'b/y']) writeFileSync(join(folder, name), '1');
+    const steps = await Array.fromAsync(data.sync().resync({ path: 'a', dryRun: true, limit: 5 }));
+    assert.deepEqual(
+      steps.flatMap(({ changes }) => changes.map(({ kind, path }) => [kind, path])),
+      [[ResyncChange_Kind.CREATE, 'a/x']],
+    );
+    await assert.rejects(Array.fromAsync(data.sync().resync({ path: 'none', dryRun: true })), { code: 'not_found' });
+    await data.sync().resume({});
+    await until(async () => (await walk(data)).length === 4);
+  });
+
+  test('what is not taken in is counted by its kind', async (t) => {
+    const parent = temporaryParent(t);
+    symlinkSync('/etc', join(parent, 'docs/link'));
     const data = await ready(t, { parent });
-    const { chmodSync } = await import('node:fs');
-    chmodSync(parent, 0o755);
-    chmodSync(join(folder, 'secret'), 0o000);
-    process.seteuid?.(65_534);
-    try {
-      await Array.fromAsync(data.sync().resync({}));
-    } finally {
-      process.seteuid?.(0);
-    }
-    assert.deepEqual(await walk(data), ['open', 'secret/', 'secret/below/', 'secret/below/x']);
-    const status = await data.sync().getSyncStatus({});
-    assert.deepEqual([status.skipped, status.skippedExamples], [1n, ['secret: it cannot be read; what is known of it is kept']]);
+    const { skipped, skippedKinds, skippedExamples } = await data.sync().getSyncStatus({});
+    assert.deepEqual([skipped, skippedExamples], [1n, ['link: links are not followed']]);
+    assert.deepEqual(
+      skippedKinds.map(({ kind, count }) => [kind, count]),
+      [[SyncStatus_Skipped_Kind.LINK, 1n]],
+    );
   });
 
   test('names that are not UTF-8 are shown escaped, come and go', async (t) => {

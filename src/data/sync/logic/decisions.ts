@@ -18,8 +18,8 @@ export function isDecision(error: unknown): error is Fault {
 }
 
 /** The command that says: it is meant so. */
-export function confirmCommand({ datasource }: Pick<Subject, 'datasource'>, path = ''): string {
-  return `cellar datasource resync ${shellWord(datasource)}${path === '' ? '' : ` --path ${shellWord(path)}`} --confirm-deletes`;
+export function confirmCommand({ datasource }: Pick<Subject, 'datasource'>): string {
+  return `cellar datasource resync ${shellWord(datasource)} --confirm-deletes`;
 }
 
 export function folderMissing(place: string, cause?: unknown): Fault {

@@ -15,8 +15,9 @@ type Init = Parameters<Client<typeof Index>['applyChanges']>[0];
 type ChangeInit = NonNullable<NonNullable<Extract<Init, { changes?: unknown }>['changes']>[number]>;
 
 /** An entry as the index has it, in our units. */
-export function toTreeEntry(path: string, { isFolder, sizeBytes, modifyTimeNs, inode }: Entry): TreeEntry {
-  return { path, isFolder, sizeBytes: Number(sizeBytes), mtimeUs: Number(modifyTimeNs / 1000n), inode: Number(inode) };
+export function toTreeEntry(path: string, { isFolder, sizeBytes, modifyTimeNs, inode, etag }: Entry): TreeEntry {
+  const known = etag === '' ? {} : { etag };
+  return { path, isFolder, sizeBytes: Number(sizeBytes), mtimeUs: Number(modifyTimeNs / 1000n), inode: Number(inode), ...known };
 }
 
 export function toPackedRun({ path, folder, count, files }: WalkFoldersResponse_Run): PackedRun {
@@ -36,7 +37,7 @@ export function toChange(change: PlannedChange, etags: ReadonlyMap<string, EtagH
       sizeBytes: BigInt(sizeBytes),
       modifyTimeNs: BigInt(mtimeUs) * 1000n,
       inode: BigInt(inode),
-      etag: isFolder ? '' : etagOf(change.entry, etags?.get(path)),
+      etag: isFolder ? '' : (change.entry.etag ?? etagOf(change.entry, etags?.get(path))),
     },
   };
 }

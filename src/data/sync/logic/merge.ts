@@ -1,30 +1,27 @@
 import { isWithin } from '#lib/tree-path.ts';
-
 import { compareEntries, isSameEntry, type TreeEntry } from './entry.ts';
 import type { Difference, WalkedEntry } from './storage.ts';
 
 export interface MergeOptions {
-  readonly disk: AsyncIterable<readonly WalkedEntry[]>;
+  readonly storage: AsyncIterable<readonly WalkedEntry[]>;
   readonly index: AsyncIterable<readonly TreeEntry[]>;
-  /** Called as entries of the disk go by. */
+  /** Called as entries of the storage go by. */
   readonly onSeen: (count: number) => void;
 }
 
 /** Compares two walks of one folder, both in tree order, in one go and without keeping either. */
-export async function* mergeWalks({ disk, index, onSeen }: MergeOptions): AsyncGenerator<Difference> {
-  const onDisk = new Cursor(disk);
+export async function* mergeWalks({ storage, index, onSeen }: MergeOptions): AsyncGenerator<Difference> {
+  const inStorage = new Cursor(storage);
   const inIndex = new Cursor(index);
   try {
-    let found = await onDisk.next();
+    let found = await inStorage.next();
     let known = await inIndex.next();
     while (found || known) {
       const order = !found ? 1 : !known ? -1 : compareEntries(found, known);
       if (found && order < 0) {
-        // Of an unread folder we know that it is there, of other unread entries nothing.
-        if (!found.isUnread || found.inode !== 0) yield { kind: 'create', entry: found };
+        yield { kind: 'create', entry: found };
         onSeen(1);
-        if (found.isUnread) known = await skipWithin(inIndex, known, found.path);
-        found = await onDisk.next();
+        found = await inStorage.next();
       } else if (known && order > 0) {
         const gone: TreeEntry = known;
         let nodes = 1;
@@ -36,26 +33,15 @@ export async function* mergeWalks({ disk, index, onSeen }: MergeOptions): AsyncG
         yield { kind: 'delete', entry: gone, nodes };
       } else if (found && known) {
         const isSame = isSameEntry(found, known);
-        if (!found.isUnread && !(isSame && found.mtimeUs === known.mtimeUs))
-          yield { kind: 'update', entry: found, isQuiet: isSame };
+        if (!isSame || found.mtimeUs !== known.mtimeUs) yield { kind: 'update', entry: found, isQuiet: isSame };
         onSeen(1);
-        known = found.isUnread ? await skipWithin(inIndex, known, found.path) : await inIndex.next();
-        found = await onDisk.next();
+        known = await inIndex.next();
+        found = await inStorage.next();
       }
     }
   } finally {
-    await Promise.all([onDisk.close(), inIndex.close()]);
+    await Promise.all([inStorage.close(), inIndex.close()]);
   }
-}
-
-async function skipWithin(
-  cursor: Cursor<TreeEntry>,
-  from: TreeEntry | undefined,
-  folder: string,
-): Promise<TreeEntry | undefined> {
-  let known = from;
-  while (known && isWithin(known.path, folder)) known = await cursor.next();
-  return known;
 }
 
 /** One entry at a time from pieces of many. */

@@ -1,5 +1,5 @@
 /** Why something was not taken in. */
-export type SkipReason = 'link' | 'special' | 'unreadable' | 'too-long' | 'loop' | 'mount-away' | 'same-name';
+export type SkipReason = 'link' | 'special' | 'unreadable' | 'too-long' | 'loop' | 'mount-away' | 'same-name' | 'no-path';
 
 /** In words for people. */
 export const skipWords: Readonly<Record<SkipReason, string>> = {
@@ -10,6 +10,7 @@ export const skipWords: Readonly<Record<SkipReason, string>> = {
   loop: 'it is a folder around itself, by a mount',
   'mount-away': 'another disk was mounted there and is not now; what is known of it is kept',
   'same-name': 'this volume takes its name for that of another',
+  'no-path': 'its key is no path, or that of a folder; it is seen over S3 only',
 };
 
 /** One change that a pass has found, for people. */

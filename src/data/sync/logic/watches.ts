@@ -5,3 +5,11 @@ export interface Watches {
   move(path: string, newPath: string): void;
   clear(): void;
 }
+
+/** Where there is nothing to watch. */
+export const noWatches: Watches = {
+  add: () => undefined,
+  remove: () => undefined,
+  move: () => undefined,
+  clear: () => undefined,
+};

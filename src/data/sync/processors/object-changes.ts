@@ -72,6 +72,7 @@ export function readHints(events: readonly StreamEvent[], plan: Pick<DatasourceP
   for (const { key: bucket, payload } of events) {
     if (plan.kind !== 'buckets' && bucket !== plan.datasource) continue;
     const change = fromBinary(ObjectChangeSchema, payload);
+    if (change.hidden) continue;
     const isMove = change.kind === ObjectChange_Kind.MOVE;
     const path = pathOfKey(bucket, change.key, plan);
     const newPath = isMove ? pathOfKey(bucket, change.newKey, plan) : undefined;

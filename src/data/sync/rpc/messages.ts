@@ -32,6 +32,7 @@ const skips = {
   loop: SyncStatus_Skipped_Kind.LOOP,
   'mount-away': SyncStatus_Skipped_Kind.MOUNT_AWAY,
   'same-name': SyncStatus_Skipped_Kind.SAME_NAME,
+  'no-path': SyncStatus_Skipped_Kind.NO_PATH,
 } as const;
 
 /** `changes` are those that have not been told. */

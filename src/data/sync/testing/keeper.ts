@@ -8,13 +8,14 @@ import { Keeper, type KeeperOptions } from '../logic/keeper.ts';
 import { DiskMounts } from '../logic/mounts.ts';
 import { PassProgress } from '../logic/pass-progress.ts';
 import { exactVolume, type Volume } from '../logic/volume.ts';
-
-const noWatches = { add: () => undefined, remove: () => undefined, move: () => undefined, clear: () => undefined };
+import { noWatches } from '../logic/watches.ts';
 
 export interface KeeperSetup extends Partial<Omit<KeeperOptions, 'limits'>> {
   readonly askAboveDeletes?: number;
   readonly kind?: DatasourceKind;
   readonly volume?: Volume;
+  /** Started by the caller. */
+  readonly data?: DataPlatform;
 }
 
 export interface TestKeeper {
@@ -31,7 +32,7 @@ export interface TestKeeper {
 /** A keeper over a real index that nobody else tells anything, and nobody notifies. */
 export async function startKeeper(t: TestContext, setup: KeeperSetup = {}): Promise<TestKeeper> {
   const { askAboveDeletes = 100, kind = 'folder', volume = exactVolume, ...more } = setup;
-  const data = await startDataPlatform(t, { only: [index.name] });
+  const data = setup.data ?? (await startDataPlatform(t, { only: [index.name] }));
   const root = data.folder();
   const mounts = new DiskMounts({ root, known: [], onChange: () => undefined });
   const keeper = new Keeper({
