@@ -35,8 +35,6 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>, pa
   const { backend: opened, local } = await openBackend(
     micro,
     async (change) => {
-      // No tree of files has it.
-      if (change.isHard) return;
       // Made here: a shared transaction does not know who is acting.
       const event = changeEvent(change);
       await database.transaction((tx) => stream.append(tx, [event]), { group: true });

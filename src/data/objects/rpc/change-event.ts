@@ -13,7 +13,8 @@ const kinds = {
 } as const;
 
 /** A committed change as an event of the stream "changes". Of a move the event's `key` is the old one. */
-export function changeEvent({ bucket, key, kind, fromKey, sizeBytes, mtimeMs, etag }: Change): NewEvent {
+export function changeEvent({ bucket, key, kind, fromKey, mtimeMs, etag, ...change }: Change): NewEvent {
+  const { sizeBytes, plainSizeBytes, versionId = '', isHard = false } = change;
   const message = create(ObjectChangeSchema, {
     kind: kinds[kind],
     bucket,
@@ -21,7 +22,8 @@ export function changeEvent({ bucket, key, kind, fromKey, sizeBytes, mtimeMs, et
     newKey: fromKey === undefined ? '' : key,
     sizeBytes: BigInt(sizeBytes),
     modifyTimeNs: BigInt(Math.round(mtimeMs)) * 1_000_000n,
-    etag,
+    ...(plainSizeBytes === undefined ? {} : { plainSizeBytes: BigInt(plainSizeBytes) }),
+    ...{ etag, versionId, hidden: isHard },
   });
   const actor = acting.getStore();
   return {
@@ -32,12 +34,13 @@ export function changeEvent({ bucket, key, kind, fromKey, sizeBytes, mtimeMs, et
 
 /** The same back. */
 export function readChangeEvent({ payload, headers, position, timeMs }: StreamEvent): NotifiedChange {
-  const { kind, bucket, key, newKey, sizeBytes, etag } = fromBinary(ObjectChangeSchema, payload);
+  const { kind, bucket, key, newKey, sizeBytes, plainSizeBytes, etag, versionId } = fromBinary(ObjectChangeSchema, payload);
   const { operation = '', key: askedKey = '', userId = '', address = '', requestId = '' } = headers;
   return {
     ...{ position, timeMs, bucket, key, newKey, etag },
     kind: wordOf(kind),
-    sizeBytes: Number(sizeBytes),
+    sizeBytes: Number(plainSizeBytes ?? sizeBytes),
+    ...(versionId === '' ? {} : { versionId }),
     actor: { operation, key: askedKey, userId, address, requestId },
   };
 }
