@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { signTextV2 } from '#lib/sigv2.ts';
-import type { ClientAnswer, ClientRequest, S3Client } from './testing/client.ts';
+import { type ClientAnswer, type ClientRequest, createS3Client, type S3Client } from './testing/client.ts';
 import { startUsersServer, type UsersServer, type UsersServerOptions } from './testing/users-server.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -284,6 +284,19 @@ test('Row_9_a_policy_that_only_denies_gives_nothing', async (t) => {
   assert.equal(outcome(await bob.send('DELETE', '/docs/a')), 'AccessDenied');
   assert.equal(outcome(await bob.send('GET', '/docs/a')), 'AccessDenied');
   assert.equal(outcome(await anybody('GET', '/docs/a')), 'AccessDenied');
+});
+
+test('A_bucket_at_its_own_host_is_signed_for_by_that_host', async (t) => {
+  const { endpoint, alice, anybody } = await startScene(t, { baseDomain: 's3.example.org', allowsSignatureV2: true });
+  const at = createS3Client(endpoint, alice.credentials, 'docs.s3.example.org');
+  const host = { host: 'docs.s3.example.org' };
+  assert.equal(outcome(await at.send('PUT', '/docs/a', { body: 'docs in docs' })), '200');
+  assert.equal((await alice.send('GET', '/docs/docs/a')).text, 'docs in docs');
+  assert.equal((await anybody('GET', at.presign('GET', '/docs/a', 60), host)).text, 'docs in docs');
+  assert.equal(outcome(await anybody('GET', alice.presign('GET', '/docs/a', 60), host)), 'SignatureDoesNotMatch');
+  const date = new Date().toUTCString();
+  const signature = signTextV2('secret of alice', `GET\n\n\n${date}\n/docs/docs/a`);
+  assert.equal(outcome(await anybody('GET', '/docs/a', { ...host, date, authorization: `AWS AKALICE:${signature}` })), '200');
 });
 
 test('Signatures_of_the_old_kind_are_refused_unless_allowed', async (t) => {

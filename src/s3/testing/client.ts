@@ -40,9 +40,10 @@ export interface S3Client {
   presign(method: string, path: string, expiresSec: number, query?: Readonly<Record<string, string>>, timeMs?: number): string;
 }
 
-/** A small S3 client that signs as the standard says and does nothing on its own. `endpoint` is `http://host:port`. */
-export function createS3Client(endpoint: string, credentials: Credentials): S3Client {
-  const { host, hostname, port } = new URL(endpoint);
+/** A small S3 client that signs as the standard says and does nothing on its own. `endpoint` is `http://host:port`; `asHost`: the host it asks for there. */
+export function createS3Client(endpoint: string, credentials: Credentials, asHost?: string): S3Client {
+  const { host: endpointHost, hostname, port } = new URL(endpoint);
+  const host = asHost ?? endpointHost;
   const targetOf = (path: string, query: readonly (readonly [string, string])[]): string => {
     const text = query.map(([name, value]) => `${uriEncode(name)}=${uriEncode(value)}`).join('&');
     return uriEncode(path, true) + (text ? `?${text}` : '');

@@ -20,6 +20,7 @@ export interface UsersServer {
 
 export interface UsersServerOptions {
   readonly allowsSignatureV2?: boolean;
+  readonly baseDomain?: string;
   /** Absent: everybody may make buckets, and nothing else is said. */
   readonly platform?: (
     user: S3User | undefined,
@@ -54,6 +55,7 @@ export async function startUsersServer(t: Pick<TestContext, 'after'>, options: U
       return kind === 'allowed' ? { kind } : { kind, fault: permissionDenied('The platform does not allow it') };
     },
     allowsSignatureV2,
+    ...(options.baseDomain === undefined ? {} : { baseDomain: options.baseDomain }),
     log: silentLog,
   });
   const server = createServer(handler).on('checkContinue', handler).listen(0, '127.0.0.1');
