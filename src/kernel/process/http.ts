@@ -226,7 +226,8 @@ function pass(peer: Peer, service: string, request: IncomingMessage, response: S
       // Reading the body is what makes our own server say `100 Continue`.
       request.pipe(upstream);
     });
-    upstream.flushHeaders();
+    // Sends the head as `flushHeaders` does, which however would change bytes beyond ASCII in it.
+    upstream.write('', 'latin1');
   } else request.pipe(upstream);
   request.once('aborted', () => upstream.destroy());
   return promise;

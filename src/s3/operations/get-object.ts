@@ -51,8 +51,13 @@ export function objectHead(call: S3Call, info: ObjectInfo, range: ByteRange | un
   const partNumber = call.query.get('partNumber');
   if (partNumber !== undefined && info.parts) headers['x-amz-mp-parts-count'] = info.parts.length;
   if (call.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') {
-    const checksums = partNumber === undefined ? (range ? {} : info.checksums) : partRange(info, partNumber).checksums;
-    Object.assign(headers, checksumHeaders(checksums));
+    const whole = checksumHeaders(info.checksums);
+    if (partNumber === undefined) Object.assign(headers, range ? {} : whole);
+    // Of a part the checksum is its own, and what is said of its kind is about the object.
+    else Object.assign(headers, checksumHeaders(partRange(info, partNumber).checksums), typeOnly(whole));
   }
   return { status: range || partNumber !== undefined ? 206 : 200, headers };
 }
+
+const typeOnly = ({ 'x-amz-checksum-type': type }: Record<string, string>): Record<string, string> =>
+  type === undefined ? {} : { 'x-amz-checksum-type': type };
