@@ -1,11 +1,24 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { SyncStatus_State } from '#gen/cellar/data/v1/sync_pb.ts';
 import { Fault } from '#kernel/fault.ts';
 import { until } from '#kernel/testing/engines.ts';
+import { escapeName } from '#lib/escaped-name.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import { index } from '../index/main.ts';
 import { objects } from '../objects/main.ts';
@@ -16,9 +29,17 @@ interface Write {
   readonly by: 'hand' | 's3';
   readonly verb: 'write' | 'mkdir' | 'remove' | 'move' | 'copy';
   readonly path: string;
-  /** Of moves and copies. */
+  /** Of moves, copies and links. */
   readonly to: string;
   /** Of a file to write. */
+  readonly size: number;
+}
+
+/** What only other programs do. */
+interface Odd {
+  readonly verb: 'link' | 'symlink' | 'time' | 'bad name';
+  readonly path: string;
+  readonly to: string;
   readonly size: number;
 }
 
@@ -27,7 +48,13 @@ interface Wait {
   readonly ms: number;
 }
 
-type Step = Write | Wait;
+/** What people do. */
+interface Control {
+  readonly verb: 'pause' | 'resume' | 'resync';
+  readonly path: string;
+}
+
+type Step = Write | Odd | Wait | Control;
 
 const name = fc.constantFrom('a', 'b', 'c', 'a-');
 const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => names.join('/'));
@@ -39,7 +66,21 @@ const verb = fc.oneof(
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ by, verb, path, to: path, size: fc.nat(5) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      ...{ verb: fc.constantFrom('link' as const, 'symlink' as const, 'time' as const, 'bad name' as const) },
+      ...{ path, to: path, size: fc.nat(5) },
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant('wait' as const), ms: fc.constantFrom(0, 5, 120) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      verb: fc.constantFrom('pause' as const, 'resume' as const, 'resync' as const),
+      path: fc.oneof(path, fc.constant('')),
+    }),
+  },
 );
 
 /** Steps that are impossible are part of the game: they fail and change nothing, or something, and the index has to follow either way. */
@@ -47,6 +88,11 @@ async function take(data: DataPlatform, one: Step): Promise<void> {
   const folder = data.folder();
   try {
     if (one.verb === 'wait') await new Promise((resolve) => setTimeout(resolve, one.ms));
+    else if (one.verb === 'pause') await data.sync().pause({ reason: 'random' });
+    else if (one.verb === 'resume') await data.sync().resume({});
+    else if (one.verb === 'resync') await Array.fromAsync(data.sync().resync({ path: one.path }));
+    else if (!('size' in one)) assert.fail(`nothing is known of ${one.verb}`);
+    else if (!('by' in one)) oddly(folder, one);
     else if (one.by === 'hand') byHand(folder, one);
     else await byS3(data, one);
   } catch (error) {
@@ -66,6 +112,13 @@ function byHand(folder: string, one: Write): void {
     cpSync(at, join(folder, one.to), { recursive: true });
 }
 
+function oddly(folder: string, { verb, path: at, to, size }: Odd): void {
+  if (verb === 'link') linkSync(join(folder, at), join(folder, to));
+  else if (verb === 'symlink') symlinkSync(join(folder, at), join(folder, to));
+  else if (verb === 'time') utimesSync(join(folder, at), [0, -1e9, 5e9, 1.4e10, 1][size % 5] ?? 0, size * 1e9);
+  else writeFileSync(Buffer.concat([Buffer.from(join(folder, at)), Buffer.from([0xff, 0x80 + size])]), 'x'.repeat(size));
+}
+
 async function byS3({ objects: client }: DataPlatform, one: Write): Promise<void> {
   const at = { bucket: 'docs', key: one.path };
   if (one.verb === 'write') {
@@ -81,15 +134,16 @@ async function byS3({ objects: client }: DataPlatform, one: Write): Promise<void
   else await client.copyPath({ ...at, newKey: one.to, overwrite: true });
 }
 
-function onDisk(folder: string, below = ''): string[] {
-  return readdirSync(join(folder, below))
-    .filter((entry) => below !== '' || entry !== '.cellar')
-    .flatMap((entry) => {
-      const at = below === '' ? entry : `${below}/${entry}`;
-      const stats = lstatSync(join(folder, at));
-      return stats.isDirectory() ? [`${at}/`, ...onDisk(folder, at)] : [`${at} ${stats.size}`];
-    })
-    .sort((a, b) => compareUtf8(a.split(' ')[0] ?? '', b.split(' ')[0] ?? ''));
+function onDisk(folder: Buffer, below = ''): string[] {
+  const lines = readdirSync(folder, 'buffer').flatMap((name): string[] => {
+    const at = below === '' ? escapeName(name) : `${below}/${escapeName(name)}`;
+    if (at === '.cellar') return [];
+    const path = Buffer.concat([folder, Buffer.from('/'), name]);
+    const stats = lstatSync(path);
+    if (stats.isDirectory()) return [`${at}/`, ...onDisk(path, at)];
+    return stats.isFile() ? [`${at} ${stats.size}`] : [];
+  });
+  return lines.sort((a, b) => compareUtf8(a.split(' ')[0] ?? '', b.split(' ')[0] ?? ''));
 }
 
 async function inIndex(data: DataPlatform): Promise<string[]> {
@@ -116,10 +170,11 @@ test('whatever happens to the folder, by hand or through objects, the index says
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
       for (const one of steps) await take(data, one);
+      await data.sync().resume({});
       // A write may be on its way into the index still when its file is gone again, so list and totals have to agree at one time.
       const both = async () => ({
         index: [await inIndex(data), await totals(data)],
-        disk: [onDisk(data.folder()), totalsOf(onDisk(data.folder()))],
+        disk: [onDisk(Buffer.from(data.folder())), totalsOf(onDisk(Buffer.from(data.folder())))],
       });
       const isSame = async (): Promise<boolean> => {
         const { index: known, disk } = await both();

@@ -1,4 +1,4 @@
-import { type Stats, statSync } from 'node:fs';
+import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { modifyTimeUs } from '#lib/file-etag.ts';
 import { folderMissing } from './decisions.ts';
@@ -54,7 +54,9 @@ export class RootFolder implements Root {
   #stats(): Stats | undefined {
     try {
       const stats = statSync(this.#path);
-      return stats.isDirectory() ? stats : undefined;
+      if (!stats.isDirectory()) return undefined;
+      accessSync(this.#path, constants.R_OK | constants.X_OK);
+      return stats;
     } catch {
       return undefined; // Whether it is away or cannot be read: it cannot be served, and nothing is concluded from it.
     }
