@@ -18,6 +18,11 @@ export interface SuiteServer extends AsyncDisposable {
   readonly users: Readonly<Record<'main' | 'alt' | 'tenant', SuiteUser>>;
 }
 
+/** Names of keys that the suite encrypts with. */
+export const kmsKeys = ['suite-1', 'suite-2'] as const;
+/** How long the suite takes a day of lifecycle rules to be. */
+export const lifecycleDaySeconds = 10;
+
 /** Anybody who is signed in may make buckets; what is in them is decided by their owners. */
 const policy = 'permit(principal in Role::"user", action == Action::"data:write", resource == Path::"store");\n';
 
@@ -28,7 +33,13 @@ export async function startServer(folder: string): Promise<SuiteServer> {
   const product = await startProduct({
     datasources: [],
     args: ['--buckets', `store=${folder}`],
-    env: { CELLAR_GATEWAY_S3_PORT: String(port) },
+    env: {
+      CELLAR_GATEWAY_S3_PORT: String(port),
+      CELLAR_OBJECTS_KMS_KEYS: kmsKeys.join(','),
+      CELLAR_OBJECTS_SIGNATURE_V2: 'true',
+      CELLAR_OBJECTS_LIFECYCLE_SECONDS: '2',
+      CELLAR_OBJECTS_LIFECYCLE_DAY_SECONDS: String(lifecycleDaySeconds),
+    },
   });
   try {
     const set = await product.cliWith({ input: policy }, 'policy', 'set', 'suite', '-');

@@ -61,6 +61,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>, pa
     backend,
     authenticate: (accessKey) => guard.keySecret(accessKey),
     user: userOfCaller,
+    allowsSignatureV2: micro.settings.allowsSignatureV2,
     users: {
       byId: async (id) => {
         const found = await guard.findUser(id);
@@ -71,6 +72,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>, pa
       const { action, resource, extent } = s3Access(operation, bucket, key, isDeep, plan.bucketsOf);
       return guard.knownVerdict(caller, action, resource, extent) ?? guard.verdict(caller, action, resource, extent);
     },
+    allowsSignatureV2: micro.settings.signatureV2,
     observe: recordS3(micro),
     log,
     now: () => micro.clock.now(),

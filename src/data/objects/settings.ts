@@ -36,6 +36,12 @@ export const settings = {
     meaning:
       'How long a day of a lifecycle rule is. Less than a real day is for tests: objects are deleted sooner than their rules say.',
   }),
+  signatureV2: boolean({
+    default: false,
+    meaning:
+      'Whether requests may be signed the old way (AWS signature version 2), for tools that know no other. It covers less of a request, not its body for one.',
+    needsRestart: true,
+  }),
   webhookSecret: secret({
     default: new Secret(''),
     meaning: 'Signs what is sent to receivers of notifications (header x-cellar-signature); empty: it is not signed.',
@@ -44,5 +50,11 @@ export const settings = {
     default: false,
     meaning:
       'Whether notifications may go to this machine and to local networks. Then whoever may set the rules of a bucket can have requests sent to what is there.',
+  }),
+  allowsSignatureV2: boolean({
+    default: false,
+    needsRestart: true,
+    meaning:
+      'Whether requests, URLs and forms signed the old way (AWS Signature Version 2, HMAC-SHA1) are accepted. It covers less of a request than the one of today.',
   }),
 };
