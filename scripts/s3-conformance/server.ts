@@ -36,7 +36,7 @@ export async function startServer(folder: string): Promise<SuiteServer> {
     env: {
       CELLAR_GATEWAY_S3_PORT: String(port),
       CELLAR_OBJECTS_KMS_KEYS: kmsKeys.join(','),
-      CELLAR_OBJECTS_SIGNATURE_V2: 'true',
+      CELLAR_OBJECTS_ALLOWS_SIGNATURE_V2: 'true',
       CELLAR_OBJECTS_LIFECYCLE_SECONDS: '2',
       CELLAR_OBJECTS_LIFECYCLE_DAY_SECONDS: String(lifecycleDaySeconds),
     },
