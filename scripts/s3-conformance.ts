@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compatibilityPage, namedFailures } from './s3-conformance/page.ts';
 import { type CaseResult, readResults } from './s3-conformance/results.ts';
-import { type SuiteUser, startServer } from './s3-conformance/server.ts';
+import { kmsKeys, lifecycleDaySeconds, type SuiteUser, startServer } from './s3-conformance/server.ts';
 
 const page = join(import.meta.dirname, '..', 'docs', 's3-compatibility.md');
 /** These count the buckets of a user, or the requests of the server: nothing may happen beside them. */
@@ -94,9 +94,9 @@ bucket prefix = suite-{random}-
 
 [s3 main]
 ${user(users.main)}api_name =
-kms_keyid = suite-1
-kms_keyid2 = suite-2
-lc_debug_interval = 10
+kms_keyid = ${kmsKeys[0]}
+kms_keyid2 = ${kmsKeys[1]}
+lc_debug_interval = ${lifecycleDaySeconds}
 
 [s3 alt]
 ${user(users.alt)}

@@ -72,7 +72,6 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>, pa
       const { action, resource, extent } = s3Access(operation, bucket, key, isDeep, plan.bucketsOf);
       return guard.knownVerdict(caller, action, resource, extent) ?? guard.verdict(caller, action, resource, extent);
     },
-    allowsSignatureV2: micro.settings.signatureV2,
     observe: recordS3(micro),
     log,
     now: () => micro.clock.now(),

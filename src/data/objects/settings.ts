@@ -36,12 +36,6 @@ export const settings = {
     meaning:
       'How long a day of a lifecycle rule is. Less than a real day is for tests: objects are deleted sooner than their rules say.',
   }),
-  signatureV2: boolean({
-    default: false,
-    meaning:
-      'Whether requests may be signed the old way (AWS signature version 2), for tools that know no other. It covers less of a request, not its body for one.',
-    needsRestart: true,
-  }),
   webhookSecret: secret({
     default: new Secret(''),
     meaning: 'Signs what is sent to receivers of notifications (header x-cellar-signature); empty: it is not signed.',
