@@ -137,6 +137,25 @@ export function createDatasourcesController(
     return waitFor(registry, isReady, AbortSignal.any([call.signal, AbortSignal.timeout(startMsMax)]));
   }
 
+  /** Holds back the end until the folder was compared, where that is needed; while paused it is compared when that ends. */
+  async function* thenCompared<T extends { readonly done: boolean }>(
+    name: string,
+    steps: AsyncIterable<T>,
+    call: Call,
+    isNeeded: (last: T) => boolean,
+  ): AsyncGenerator<T> {
+    for await (const step of steps) {
+      if (step.done && isNeeded(step)) {
+        try {
+          for await (const _ of sync(name).resync({}, { call }));
+        } catch (error) {
+          if (!(error instanceof Fault && error.reason === 'paused')) throw error;
+        }
+      }
+      yield step;
+    }
+  }
+
   return {
     async createDatasource({ datasource }, call) {
       const wanted = datasource ?? create(DatasourceSchema);
@@ -190,7 +209,7 @@ export function createDatasourcesController(
     },
     async *checkDatasource({ name, repair }, call) {
       find(name);
-      yield* index(name).checkIndex({ repair }, { call });
+      yield* thenCompared(name, index(name).checkIndex({ repair }, { call }), call, (step) => repair && step.needsFullPass);
     },
     async *createDatasourceSnapshot({ name }, call) {
       find(name);
@@ -202,7 +221,7 @@ export function createDatasourcesController(
     },
     async *restoreDatasourceSnapshot({ name, snapshot }, call) {
       find(name);
-      yield* index(name).restoreSnapshot({ name: snapshot }, { call });
+      yield* thenCompared(name, index(name).restoreSnapshot({ name: snapshot }, { call }), call, () => true);
     },
     async deleteDatasourceSnapshot({ name, snapshot }, call) {
       find(name);
