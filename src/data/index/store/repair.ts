@@ -86,7 +86,7 @@ async function dropClashes(database: Database): Promise<void> {
   await forFolders(database, async (tx, after, upTo) => {
     await tx.run(
       `delete from files where (folder, name) in
-       (select parent, substr(name, 1, length(name) - 1) from folders where id > $1 and id <= $2 and name <> '')`,
+       (select parent, rtrim(name, '/') from folders where id > $1 and id <= $2 and name <> '')`,
       after,
       upTo,
     );

@@ -68,11 +68,12 @@ export async function* scan(sql: Reader): AsyncGenerator<Scanned> {
     idMax = Math.max(idMax, last.id);
     folders += rows.length;
     for (const { id } of rows) ids.add(id);
-    const damages = rows.flatMap((row) => folderDamages(row, sums.get(row.id)));
-    yield { step: 'folders', folders, files, damages: await Promise.all(damages.map((damage) => withCycle(sql, damage))) };
+    const damages: Damage[] = [];
+    for (const row of rows) for (const damage of folderDamages(row, sums.get(row.id))) damages.push(await withCycle(sql, damage));
+    yield { step: 'folders', folders, files, damages };
     await setImmediate();
   }
-  const select = `select f.folder, f.name, f.id, d.id from files f left join folders d on d.id = f.folder
+  const select = `select f.folder, f.name, f.id, d.id as parent from files f left join folders d on d.id = f.folder
     where (f.folder, f.name) > ($1, $2) order by f.folder, f.name limit ${filesAtOnce}`;
   for (let after: readonly [number, string] = [Number.MIN_SAFE_INTEGER, '']; ; ) {
     const rows = (await sql.rows(select, ...after)) as [folder: number, name: string, id: number, parent: number | null][];
@@ -177,7 +178,7 @@ async function folderRows(sql: Reader, after: number): Promise<ScannedFolder[]> 
        p.id as "parentId", p.pos as "parentPos", p.last as "parentLast",
        (select s.last from folders s where s.parent = d.parent and s.name < d.name order by s.name desc limit 1) as previous,
        (select count(*) from folders e where e.pos = d.pos) as "samePos",
-       (select count(*) from files f where f.folder = d.parent and f.name = substr(d.name, 1, length(d.name) - 1)) as "sameName"
+       (select count(*) from files f where f.folder = d.parent and f.name = rtrim(d.name, '/')) as "sameName"
      from folders d left join folders p on p.id = d.parent
      where d.id > $1 order by d.id limit ${foldersAtOnce}`,
     after,
