@@ -13,6 +13,7 @@ import { openDirectory } from './directory.ts';
 import { createFolderBucket, type FolderBucket } from './folder-bucket.ts';
 import { lookAt, mkdir, readdir, realpath, remove, rmdir, writeFault } from './fs.ts';
 import { privateFolder } from './key-path.ts';
+import { RowCollector } from './row-collector.ts';
 import { listVersions } from './version-list.ts';
 
 /** A child folder of the parent and the name it has as a bucket. */
@@ -36,6 +37,7 @@ export interface BucketCatalogueOptions {
 }
 
 export interface OpenBucket extends FolderBucket {
+  readonly collector: RowCollector;
   folder: BucketFolder;
   /** When its folder was last seen to be where it is. */
   checkedMs: number;
@@ -212,7 +214,7 @@ export class BucketCatalogue {
     for (const intent of await store.intents()) {
       if (intent.bucket === bucket && intent.key !== '') await files.disk.recover(intent);
     }
-    return { ...files, folder, checkedMs: now() };
+    return { ...files, collector: new RowCollector(files), folder, checkedMs: now() };
   }
 
   async #put(record: BucketRecord): Promise<void> {

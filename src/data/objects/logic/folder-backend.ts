@@ -12,6 +12,7 @@ import type { Entry } from './folder-tree.ts';
 import type { ExpireOptions } from './folder-uploads.ts';
 import { copyObject } from './object-copier.ts';
 import { updateObject } from './object-updater.ts';
+import type { CollectOptions } from './row-collector.ts';
 import { listVersions } from './version-list.ts';
 
 export interface FolderBackendOptions {
@@ -42,6 +43,8 @@ export interface FolderBackend extends Backend {
 
 /** The backend over folders of our own, with what has to be done for them now and then. */
 export interface LocalBackend extends FolderBackend {
+  /** Looks at everything known of objects and removes what is of no use any more, see `RowCollector`. Result: how many rows. */
+  collect(options: Omit<CollectOptions, 'assertThere'>): Promise<number>;
   /** Gives up uploads that nobody goes on with, and forgets what was completed long ago. Result: how many were given up. */
   expireUploads(options: ExpireOptions): Promise<number>;
   /** The declared buckets from now on; the others go on undisturbed. */
@@ -144,6 +147,14 @@ export function createFolderBackend(options: FolderBackendOptions): LocalBackend
         await disk.sweep();
         await uploads.sweep();
       }
+    },
+    async collect(collectOptions) {
+      let count = 0;
+      for (const bucket of await buckets.names()) {
+        const assertThere = () => buckets.open(bucket, true);
+        count += await on(bucket, ({ collector }) => collector.collect({ ...collectOptions, assertThere }));
+      }
+      return count;
     },
     async expireUploads(expireOptions) {
       let count = 0;

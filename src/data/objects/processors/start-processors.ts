@@ -83,7 +83,19 @@ export async function startProcessors(
     }
   }
 
-  const ended = Promise.all([notifications.run(signal), lifecycle, tidyUploads()]).then(() => undefined);
+  /** A pass a day, the first one when the start is long over: nobody waits for it. */
+  async function collectRows(): Promise<void> {
+    for (await rest(hourMs, signal); !signal.aborted; await rest(dayMs, signal)) {
+      try {
+        const count = await backend.collect({ graceMs: 2 * dayMs, pauseMs: 50, signal });
+        if (count > 0) log.info('rows of files that are gone were removed', { count });
+      } catch (error) {
+        if (!signal.aborted) log.warn('rows of files that are gone could not be removed', { error });
+      }
+    }
+  }
+
+  const ended = Promise.all([notifications.run(signal), lifecycle, tidyUploads(), collectRows()]).then(() => undefined);
   // Awaited at the stop; a loop that ended by an error would be a fault of the program.
   ended.catch((error: unknown) => log.error('a part of objects has ended', { error }));
   return { refresh: () => notifications.refresh(), ended };
