@@ -18,7 +18,7 @@ after(stop);
 const program = fileURLToPath(import.meta.resolve('./crash.fixture.ts'));
 
 async function ready(t: TestContext, factory: DatabaseFactory, url: string) {
-  const database = await factory.open(t, { url });
+  const database = await factory.open(t, { url, name: 'index' });
   await migrate(database, migrations);
   const store = createTreeStore(database);
   await store.prepare('tag');
