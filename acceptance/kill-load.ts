@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Product } from './harness.ts';
@@ -28,6 +29,8 @@ export interface KillLoad {
   resume(): void;
   /** Resolves when no request is on its way. */
   pause(): Promise<void>;
+  /** MD5 in hexadecimal digits of all that was acknowledged by S3 in one request, by path. */
+  readonly acknowledgedSums: ReadonlyMap<string, ReadonlySet<string>>;
   /** What is not on the disk as it has to be, in words. What was doubtful is certain afterwards. */
   check(): string[];
 }
@@ -40,7 +43,7 @@ const partSize = 5 * 1024 * 1024;
 export function startKillLoad(product: Product, s3: S3, random: () => number): KillLoad {
   const clients = [
     byS3(s3, 'docs/s3/a', random),
-    byS3(s3, 'docs/s3/b', random),
+    byS3(s3, 'media/s3/b', random),
     byRest(product, 'media/rest/a', random),
     byRest(product, 'docs/rest', random),
     byHand(product, 'docs/outside', random),
@@ -49,6 +52,7 @@ export function startKillLoad(product: Product, s3: S3, random: () => number): K
   const known = new Map<string, string | undefined>();
   const doubts = new Map<string, Doubt>();
   const touched = new Set<string>();
+  const sums = new Map<string, Set<string>>();
   const counts = { acknowledged: 0, doubtful: 0 };
   let seq = 0;
   let isPaused = true;
@@ -67,7 +71,10 @@ export function startKillLoad(product: Product, s3: S3, random: () => number): K
       // Whatever does not hold for the state that files are in is refused and changes nothing.
       if (await send().catch(() => false)) {
         counts.acknowledged++;
-        for (const [path, content] of after) known.set(path, content);
+        for (const [path, content] of after) {
+          known.set(path, content);
+          if (what === 'S3 PUT' && content !== undefined) sums.set(path, (sums.get(path) ?? new Set()).add(md5(content)));
+        }
       } else {
         counts.doubtful++;
         for (const path of paths) doubts.set(path, { what, after });
@@ -100,6 +107,7 @@ export function startKillLoad(product: Product, s3: S3, random: () => number): K
 
   return {
     counts,
+    acknowledgedSums: sums,
     resume() {
       isPaused = false;
       running = Promise.all(clients.map(work));
@@ -118,6 +126,7 @@ function contentOf(path: string, seq: number, size: number): string {
   return `${line.repeat(Math.ceil(size / line.length)).slice(0, size - 1)}$`;
 }
 
+const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
 const pick = <T>(items: readonly T[], random: () => number): T => items[Math.floor(random() * items.length)] as T;
 const sizeOf = (random: () => number): number => pick([small, small, small, medium, medium, large], random);
 const pathsOf = (folder: string, count: number): string[] =>

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Product, startProduct, waitUntil } from './harness.ts';
-import { inIndex, onDisk, startKillLoad } from './kill-load.ts';
+import { inIndex, type KillLoad, onDisk, startKillLoad } from './kill-load.ts';
 import { signedFetch } from './signed-fetch.ts';
 
 /*
@@ -28,6 +28,8 @@ test(`${kills} kills under load: nothing acknowledged is lost, nothing is half t
   const env = { CELLAR_PROCESS_BACKOFF_MS: '10', CELLAR_PROCESS_BACKOFF_MAX_MS: '100', CELLAR_PROCESS_HEALTHY_MS: '100' };
   await using product = await startProduct({ env });
   const s3 = signedFetch(product.url, await product.json<{ accessKey: string; secretKey: string }>('key', 'create', 'kills'));
+  const versioned = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>';
+  assert.equal((await s3('PUT', '/media?versioning=', versioned)).status, 200);
   const random = createRandom(seed);
   const load = startKillLoad(product, s3, random);
   const victims = new Map<string, number>();
@@ -64,6 +66,7 @@ test(`${kills} kills under load: nothing acknowledged is lost, nothing is half t
     }
     if (kill % 50 === 0) t.diagnostic(`${kill} kills in ${Math.round((performance.now() - startMs) / 1000)} s`);
   }
+  assert.deepEqual(await lostVersions(s3, 'media', load), [], 'versions are lost');
   const seconds = Math.round((performance.now() - startMs) / 1000);
   t.diagnostic(`${kills} kills in ${seconds} s; ${load.counts.acknowledged} requests acknowledged, ${load.counts.doubtful} not`);
   t.diagnostic(JSON.stringify(Object.fromEntries([...victims].toSorted())));
@@ -85,6 +88,24 @@ async function killOne(product: Product, random: () => number): Promise<string> 
   await waitUntil(() => !isAlive(main), 10_000);
   await product.start();
   return 'all';
+}
+
+/** Acknowledged contents of objects of a versioned bucket of which there is no version. */
+async function lostVersions(s3: ReturnType<typeof signedFetch>, bucket: string, load: KillLoad): Promise<readonly string[]> {
+  const found = new Map<string, Set<string>>();
+  for (let marker = ''; ; ) {
+    const text = await (await s3('GET', `/${bucket}?versions=&prefix=s3/${marker}`)).text();
+    for (const [, version = ''] of text.matchAll(/<Version>(.*?)<\/Version>/gs)) {
+      const path = `${bucket}/${/<Key>(.*)<\/Key>/.exec(version)?.[1]}`;
+      found.set(path, (found.get(path) ?? new Set()).add(/<ETag>(?:&quot;|")(.*?)(?:&quot;|")<\/ETag>/.exec(version)?.[1] ?? ''));
+    }
+    const next = /<NextKeyMarker>(.*)<\/NextKeyMarker><NextVersionIdMarker>(.*)<\/NextVersionIdMarker>/.exec(text);
+    if (!next) break;
+    marker = `&key-marker=${next[1]}&version-id-marker=${next[2]}`;
+  }
+  return [...load.acknowledgedSums]
+    .filter(([path]) => path.startsWith(`${bucket}/`))
+    .flatMap(([path, sums]) => [...sums].filter((sum) => !found.get(path)?.has(sum)).map((sum) => `${path} ${sum}`));
 }
 
 async function running(product: Product): Promise<readonly Service[]> {
