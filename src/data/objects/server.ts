@@ -14,6 +14,7 @@ import type { FolderBackend } from './logic/folder-backend.ts';
 import { s3Access } from './logic/s3-access.ts';
 import { recordS3 } from './logic/s3-records.ts';
 import { openBackend } from './open-backend.ts';
+import { withOtherBuckets } from './other-buckets.ts';
 import { startProcessors } from './processors/start-processors.ts';
 import { changeEvent } from './rpc/change-event.ts';
 import { createObjectsController } from './rpc/objects-controller.ts';
@@ -51,7 +52,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>, pa
   void keepTrimmed(stream, { ageMsMax: 2 * dayMs, countMax: 500_000 }, log, signal);
   const processors = local && (await startProcessors(micro, { backend: local, store, stream }));
   const backend: FolderBackend = {
-    ...opened,
+    ...withOtherBuckets(opened, micro),
     async changeBucketSettings(bucket, change) {
       await opened.changeBucketSettings(bucket, change);
       await processors?.refresh();

@@ -37,8 +37,9 @@ export function createObjectsController({
   const covered = async (signal: AbortSignal): Promise<{ position: bigint }> => ({ position: BigInt(await position(signal)) });
   return {
     getChangePosition: (_request, call) => covered(call.signal),
-    async *getObject({ bucket, key, firstByte, length, suffixLength }) {
-      const { info, range, body } = await backend.get({ bucket, key }, ({ sizeBytes }) =>
+    async *getObject({ bucket, key, firstByte, length, suffixLength, versionId, withDetails }) {
+      const object = { bucket, key, ...(versionId === '' ? {} : { versionId }) };
+      const { info, range, body } = await backend.get(object, ({ sizeBytes }) =>
         partOf(sizeBytes, Number(firstByte), Number(length), Number(suffixLength)),
       );
       await using stream = body instanceof Uint8Array ? undefined : body;
@@ -46,6 +47,7 @@ export function createObjectsController({
         info: infoMessage(info, 0n),
         firstByte: BigInt(range?.first ?? 0),
         length: BigInt(range ? rangeSizeBytes(range) : info.sizeBytes),
+        ...(withDetails ? { details: JSON.stringify(info) } : {}),
       };
       for await (const chunk of stream ?? [body as Uint8Array]) {
         for (let at = 0; at < chunk.length; at += pieceSizeBytes) yield { data: chunk.subarray(at, at + pieceSizeBytes) };
@@ -98,6 +100,9 @@ export function createObjectsController({
       if (recursive) await emptyBucket(backend, bucket, call.signal);
       await backend.deleteBucket(bucket);
       return covered(call.signal);
+    },
+    async getBucketSettings({ bucket }) {
+      return { settings: JSON.stringify(await backend.bucketSettings(bucket)) };
     },
     async *listObjects({ bucket, prefix, after }, call) {
       let from: string | undefined = after;
