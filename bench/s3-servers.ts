@@ -1,0 +1,36 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface PinnedServer {
+  readonly port: number;
+  /** Processor time used so far, all threads. Unit: microseconds. */
+  cpuUs(): number;
+  stop(): Promise<void>;
+}
+
+const hasTaskset = spawnSync('taskset', ['-V']).error === undefined;
+/** Unit: microseconds. */
+const tickUs = 10_000;
+
+/** A server of this folder in a process of its own, on one core where the system can do that. */
+export async function startPinned(script: string, args: readonly string[], flags: readonly string[] = []): Promise<PinnedServer> {
+  const command = [process.execPath, ...flags, join(import.meta.dirname, script), ...args];
+  const [program = '', ...rest] = hasTaskset ? ['taskset', '-c', '0', ...command] : command;
+  const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
+  const { port } = JSON.parse(line) as { port: number };
+  return {
+    port,
+    cpuUs() {
+      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      return (Number(fields[11]) + Number(fields[12])) * tickUs;
+    },
+    async stop() {
+      const exited = once(child, 'exit');
+      child.stdin.end();
+      await exited;
+    },
+  };
+}
