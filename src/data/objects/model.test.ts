@@ -9,7 +9,7 @@ import { stepsOf, type Verb } from './testing/commands.ts';
  * `CELLAR_RANDOM_RUNS` says how many runs, `CELLAR_SEED` which; with `CELLAR_SHRINK` a failure prints the shortest steps that show it.
  */
 const runs = Number(process.env['CELLAR_RANDOM_RUNS'] ?? 100);
-const timeMsMax = process.env['CELLAR_RANDOM_RUNS'] ? 3_600_000 : 5_000;
+const timeMsMax = process.env['CELLAR_RANDOM_RUNS'] ? 3_600_000 : 4_000;
 
 const plainVerbs: readonly Verb[] = ['put', 'delete', 'copy', 'read', 'list', 'upload', 'part', 'complete', 'abort'];
 const allVerbs: readonly Verb[] = [...plainVerbs, 'tag', 'versions', 'versioning'];

@@ -16,7 +16,7 @@ import { type DataPlatform, startDataPlatform, temporaryParent } from '../testin
  * files by path. After every request of ours the tree says at once what the disk holds, and the disk holds what the model says; what other
  * programs do is seen soon, and after a resync when its notifications were lost.
  */
-const runs = Number(process.env['CELLAR_RANDOM_RUNS'] ?? 40);
+const runs = Number(process.env['CELLAR_RANDOM_RUNS'] ?? 20);
 
 type Verb = 'write' | 'mkdir' | 'remove' | 'move' | 'copy';
 type Step =
