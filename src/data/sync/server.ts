@@ -74,7 +74,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   });
   const notifications = createNotifications({ keeper, isPaused, onFlood: (folder) => passes.request(folder), log, signal });
   const passes = createFullPasses({
-    ...{ keeper, isPaused, log, signal },
+    ...{ keeper, pausing, log, signal },
     everyMs: () => {
       const { fullPassMinutes, remotePassMinutes } = micro.settings;
       if (isRemote) return remotePassMinutes * 60_000;

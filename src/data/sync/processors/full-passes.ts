@@ -7,12 +7,13 @@ import { rest } from '#lib/rest.ts';
 import { commonFolder, inFolder } from '#lib/tree-path.ts';
 import type { Keeper, PassOptions } from '../logic/keeper.ts';
 import { PassProgress } from '../logic/pass-progress.ts';
+import type { Pausing } from '../logic/pausing.ts';
 
 export interface FullPassesOptions {
   readonly keeper: Pick<Keeper, 'pass' | 'passBranch' | 'blocked' | 'isSame' | 'state'>;
   /** Time between passes that nobody asked for; 0: none. Unit: milliseconds. */
   readonly everyMs: () => number;
-  readonly isPaused: () => boolean;
+  readonly pausing: Pick<Pausing, 'current' | 'signal'>;
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly now: () => number;
@@ -48,7 +49,8 @@ const blockedBackoff = { firstMs: 10_000, maxMs: 600_000 };
 /** Between requested passes at least this many times what the last one took. */
 const restShare = 4;
 
-export function createFullPasses({ keeper, everyMs, isPaused, log, signal, now }: FullPassesOptions): FullPasses {
+export function createFullPasses({ keeper, everyMs, pausing, log, signal, now }: FullPassesOptions): FullPasses {
+  const isPaused = (): boolean => pausing.current !== undefined;
   const lock = createKeyedLock();
   const bell = createBell();
   const running: PassProgress[] = [];
@@ -76,6 +78,8 @@ export function createFullPasses({ keeper, everyMs, isPaused, log, signal, now }
         }
         return progress;
       });
+    } catch (error) {
+      throw isPaused() && !progress.isDryRun && !options.signal?.aborted ? paused() : error;
     } finally {
       running.splice(running.indexOf(progress), 1);
     }
@@ -137,4 +141,11 @@ export function createFullPasses({ keeper, everyMs, isPaused, log, signal, now }
       }
     },
   };
+}
+
+function paused(): Fault {
+  return failedPrecondition('Cannot compare: sync is paused', {
+    reason: 'paused',
+    hint: 'Resume it; what was missed is found then.',
+  });
 }
