@@ -1,8 +1,8 @@
-import type { Transaction } from '#kernel/database/database.ts';
+import type { SqlValue, Transaction } from '#kernel/database/database.ts';
 import { nameOf } from '#lib/tree-path.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import type { FilePut } from './file-run.ts';
-import { type FileValues, fileValues, insertFiles } from './insert-rows.ts';
+import { fileValues, insertFileValues } from './insert-rows.ts';
 import { rankedFilesMin } from './migrations.ts';
 import type { OwnSums } from './own-sums.ts';
 import { type FileRow, type FolderRow, fileColumns, fileNode } from './rows.ts';
@@ -22,14 +22,16 @@ export interface FileWriterOptions {
 
 const updateFile = 'update files set size = $3, mtime_us = $4, inode = $5, etag = $6 where folder = $1 and name = $2';
 
-/** New files that wait to be written together. */
-const waitingMax = 1024;
+/** Values of new files that wait to be written together: 1,024 rows. */
+const waitingMax = 8192;
 
 /** Changes files in one open transaction. New ones are collected and written together: end with `flush`. */
 export class FileWriter {
   readonly #options: FileWriterOptions;
-  /** By folder and name. */
-  readonly #waiting = new Map<string, FileValues>();
+  /** Values of rows, one after the other. */
+  #waiting: SqlValue[] = [];
+  /** The folders of those. */
+  readonly #waitingFolders = new Set<number>();
   /** Folders into which files were put. */
   readonly #touched = new Set<number>();
 
@@ -39,8 +41,7 @@ export class FileWriter {
 
   async find(folder: FolderRow, name: string): Promise<FileRow | undefined> {
     if (this.#isEmpty(folder)) return undefined;
-    const waiting = this.#waiting.get(`${folder.id}/${name}`);
-    if (waiting) return waitingRow(waiting);
+    if (this.#waitingFolders.has(folder.id)) await this.flush();
     const sql = `select ${fileColumns} from files where folder = $1 and name = $2`;
     return this.#options.tx.get<FileRow>(sql, folder.id, name);
   }
@@ -59,8 +60,7 @@ export class FileWriter {
         const id = newId();
         more.files += 1;
         more.bytes += sizeBytes;
-        const values: FileValues = [folder.id, name, id, sizeBytes, mtimeUs, inode, entry.etag, folder.isRanked];
-        this.#waiting.set(`${folder.id}/${name}`, values);
+        this.#waiting.push(folder.id, name, id, sizeBytes, mtimeUs, inode, entry.etag, folder.isRanked);
         onEvent({ kind: 'created', node: { id, path, isFolder: false, sizeBytes, mtimeUs, inode, etag: entry.etag, files: 0 } });
         continue;
       }
@@ -72,10 +72,11 @@ export class FileWriter {
       updated.push([name, stored]);
       if (!isSame || row.etag !== '') onEvent({ kind: 'updated', node: { ...stored, id: row.id, path, files: 0 } });
     }
+    if (more.files > 0) this.#waitingFolders.add(folder.id);
     sums.add(folder.id, more.files, more.bytes);
     if (updated.length > 0) await this.#update(folder.id, updated);
     if (!folder.isRanked && folder.ownFiles + sums.owedFiles(folder.id) > rankedFilesMin) await this.#rank(folder.id);
-    else if (this.#waiting.size >= waitingMax) await this.flush();
+    else if (this.#waiting.length >= waitingMax) await this.flush();
   }
 
   async delete(folder: FolderRow, path: string, file: FileRow): Promise<void> {
@@ -122,10 +123,11 @@ export class FileWriter {
 
   /** Writes the new files that wait. */
   async flush(): Promise<void> {
-    if (this.#waiting.size === 0) return;
-    const rows = [...this.#waiting.values()];
-    this.#waiting.clear();
-    await insertFiles(this.#options.tx, rows);
+    if (this.#waiting.length === 0) return;
+    const values = this.#waiting;
+    this.#waiting = [];
+    this.#waitingFolders.clear();
+    await insertFileValues(this.#options.tx, values);
   }
 
   #isEmpty({ id }: FolderRow): boolean {
@@ -135,6 +137,7 @@ export class FileWriter {
   /** What is known under the names of a run. Runs mostly come in order, so a range of names tells cheaply that there is nothing yet. */
   async #named(folder: number, puts: readonly FilePut[]): Promise<ReadonlyMap<string, FileRow>> {
     const { tx } = this.#options;
+    if (this.#waitingFolders.has(folder)) await this.flush();
     let [low, high] = [puts[0]?.name ?? '', puts[0]?.name ?? ''];
     for (const { name } of puts) {
       if (compareUtf8(name, low) < 0) low = name;
@@ -148,13 +151,7 @@ export class FileWriter {
       const list = tx.sqlite ? 'select value from json_each($2)' : 'select json_array_elements_text($2::json) collate "C"';
       rows = await tx.all<FileRow>(`${select} in (${list})`, folder, names);
     }
-    const known = new Map(rows.map((row) => [row.name, row]));
-    if (this.#waiting.size === 0) return known;
-    for (const { name } of puts) {
-      const waiting = this.#waiting.get(`${folder}/${name}`);
-      if (waiting) known.set(name, waitingRow(waiting));
-    }
-    return known;
+    return new Map(rows.map((row) => [row.name, row]));
   }
 
   async #update(folder: number, updated: readonly (readonly [string, StoredEntry])[]): Promise<void> {
@@ -185,8 +182,4 @@ export class FileWriter {
     await tx.run('update folders set is_ranked = 1 where id = $1', folder);
     this.#options.onRanked(folder);
   }
-}
-
-function waitingRow([, name, id, size, mtimeUs, inode, etag]: FileValues): FileRow {
-  return { id, name, size, mtimeUs, inode, etag };
 }
