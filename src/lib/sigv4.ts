@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { uriEncode } from './uri-encode.ts';
 
 /** The parts of an HTTP request that AWS Signature Version 4 covers. */
@@ -247,7 +247,7 @@ export function isTextSignatureValid(secret: string, scope: Scope, text: string,
 }
 
 export const signText = (key: Buffer, text: string): string => createHmac('sha256', key).update(text).digest('hex');
-export const sha256Hex = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
+export const sha256Hex = (data: string | Uint8Array): string => hash('sha256', data, 'hex');
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
 /** `YYYYMMDDTHHMMSSZ` of a time. */

@@ -35,6 +35,7 @@ export function errorAnswer(error: S3Error, resource: string, requestId: string)
 /**
  * Writes an answer and leaves the connection in a state where the next request on it is safe.
  *
+ * `common` are headers that every answer has; those of the answer itself count more.
  * A request body that nobody wants is read up to a limit; a longer one closes the connection after the answer.
  * Errors: rejects when the body breaks after the head was sent; the connection is closed then, so that the client sees it.
  */
@@ -42,20 +43,25 @@ export async function writeAnswer(
   request: IncomingMessage,
   response: ServerResponse,
   answer: S3Answer,
+  common: Readonly<Record<string, string>> = {},
 ): Promise<'sent' | 'client_gone'> {
   const { status = 200, headers = {}, content } = answer;
   const body = content === undefined ? undefined : 'name' in content ? Buffer.from(writeXml(content)) : content;
   await using stream = body instanceof Uint8Array ? undefined : body;
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined) response.setHeader(name, value);
-  if (content !== undefined && 'name' in content) response.setHeader('content-type', 'application/xml');
-  if (body instanceof Uint8Array) response.setHeader('content-length', body.length);
-  else if (!response.hasHeader('content-length') && status !== 204 && status !== 304) response.setHeader('content-length', 0);
+  const head: Record<string, string | number> = { ...common };
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
+    if (value !== undefined) head[name] = value;
+  }
+  if (content !== undefined && 'name' in content) head['content-type'] = 'application/xml';
+  if (body instanceof Uint8Array) head['content-length'] = body.length;
+  else if (head['content-length'] === undefined && status !== 204 && status !== 304) head['content-length'] = 0;
   const isUnread = !request.complete && !request.readableEnded;
-  if (isUnread && !isDrainable(request)) response.setHeader('connection', 'close');
-  response.writeHead(status);
+  if (isUnread && !isDrainable(request)) head['connection'] = 'close';
+  response.writeHead(status, head);
   try {
     const whole = request.method !== 'HEAD' && body instanceof Uint8Array ? body : undefined;
-    if (request.method !== 'HEAD' && stream) await pump(stream, response);
+    if (request.method !== 'HEAD' && stream) await pump(stream, response, Number(head['content-length']));
     if (isUnread) {
       if (whole) response.write(whole);
       await drain(request, response);
@@ -73,11 +79,11 @@ function isDrainable(request: IncomingMessage): boolean {
   return request.headers.expect === undefined && Number(request.headers['content-length'] ?? Number.NaN) <= drainSizeBytesMax;
 }
 
-async function pump(stream: ByteStream, response: ServerResponse): Promise<void> {
+/** `promised`: what the head said its length is. Unit: bytes. */
+async function pump(stream: ByteStream, response: ServerResponse, promised: number): Promise<void> {
   const gone = new AbortController();
   const onClose = (): void => gone.abort();
   response.once('close', onClose);
-  const promised = Number(response.getHeader('content-length'));
   let sent = 0;
   try {
     for await (const chunk of stream) {

@@ -63,14 +63,25 @@ export interface S3HandlerOptions<Caller> {
 
 const nobody: Users = { byId: async () => undefined };
 
-/** An object may be a page that somebody opens by a presigned link: it must not act in the name of the origin it came from. */
-const browserHeaders = [
-  ['content-security-policy', sandboxPolicy],
-  ['x-content-type-options', 'nosniff'],
-] as const;
-
 /** Stands for the process in every answer, for those who compare logs. */
 const hostId = randomBytes(24).toString('base64');
+
+/** An object may be a page that somebody opens by a presigned link: it must not act in the name of the origin it came from. */
+const commonHeaders = {
+  server: 'Cellar',
+  'x-amz-id-2': hostId,
+  'content-security-policy': sandboxPolicy,
+  'x-content-type-options': 'nosniff',
+};
+
+const idPrefix = randomBytes(4).toString('hex').toUpperCase();
+let lastId = 0;
+
+/** The ids of a process begin with what only it has, and are counted: nothing depends on nobody guessing them. */
+function numbered(): string {
+  lastId = (lastId + 1) % 2 ** 32;
+  return idPrefix + lastId.toString(16).toUpperCase().padStart(8, '0');
+}
 
 /** What is known of a request so far. */
 interface Fields<Caller> {
@@ -94,13 +105,7 @@ export type S3Handler = (request: IncomingMessage, response: ServerResponse) => 
  * `100 Continue` sends its body only after its signature and rights were found good.
  */
 export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Handler {
-  const {
-    backend,
-    log,
-    now = Date.now,
-    region = 'us-east-1',
-    newRequestId = () => randomBytes(8).toString('hex').toUpperCase(),
-  } = options;
+  const { backend, log, now = Date.now, region = 'us-east-1', newRequestId = numbered } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const { users = nobody, allowsSignatureV2 = false } = options;
   const authenticate = createAuthenticate({ keySecret: options.authenticate, region, allowsSignatureV2 });
@@ -109,13 +114,11 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
   return async (request, response) => {
     const startMs = performance.now();
     const requestId = newRequestId();
-    response.setHeader('x-amz-request-id', requestId);
-    response.setHeader('x-amz-id-2', hostId);
-    response.setHeader('server', 'Cellar');
-    for (const [name, value] of browserHeaders) response.setHeader(name, value);
+    // Held back and sent in one go: setting headers one by one costs more than all else about them.
+    const common: Record<string, string> = { ...commonHeaders, 'x-amz-request-id': requestId };
     const fields: Fields<Caller> = {};
     let code = 'ok';
-    const answer = await run(request, response, fields).catch((cause: unknown): S3Answer => {
+    const answer = await run(request, response, fields, common).catch((cause: unknown): S3Answer => {
       const error = S3Error.from(cause);
       code = error.code;
       if (error.status >= 500 && error.status !== 501)
@@ -124,7 +127,7 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     });
     let outcome: string;
     try {
-      outcome = await writeAnswer(request, response, answer);
+      outcome = await writeAnswer(request, response, answer, common);
     } catch (error) {
       outcome = 'broken';
       log.error('S3 answer could not be sent whole', { requestId, ...loggable(fields), error });
@@ -135,7 +138,12 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     options.observe?.({ operation, caller, bucket, key, status: response.statusCode, code, durationMs });
   };
 
-  async function run(request: IncomingMessage, response: ServerResponse, fields: Fields<Caller>): Promise<S3Answer> {
+  async function run(
+    request: IncomingMessage,
+    response: ServerResponse,
+    fields: Fields<Caller>,
+    common: Record<string, string>,
+  ): Promise<S3Answer> {
     const head = readHead(request);
     const client = clientOf(request);
     const nowMs = now();
@@ -143,8 +151,7 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     if (head.method === 'OPTIONS') return await preflight(backend, target.bucket, head.headers);
     if (head.headers.has('origin')) {
       // Before anything can fail: a page is to see why it was refused.
-      const told = await answerCors(backend, target.bucket, head.method, head.headers);
-      for (const [name, value] of Object.entries(told)) response.setHeader(name, value);
+      Object.assign(common, await answerCors(backend, target.bucket, head.method, head.headers));
     }
     const identity = await authenticate.request(head, resourceOf(head, target), nowMs);
     fields.caller = identity.caller;
@@ -191,7 +198,7 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
         return { ...call, ...callOf(formAsker, formSettings, formTarget), body: formBody };
       },
     };
-    const requestId = String(response.getHeader('x-amz-request-id'));
+    const requestId = common['x-amz-request-id'] ?? '';
     const actor = { operation, key: target.key, userId: call.user?.id ?? '', address: client.address, requestId };
     try {
       return await acting.run(actor, () => operations[operation](call));

@@ -12,19 +12,17 @@ export interface S3RequestHead extends SignableRequest {
 export function readHead(request: IncomingMessage): S3RequestHead {
   const url = request.url ?? '/';
   const [rawPath, rawQuery] = splitOnce(url.replace(/^https?:\/\/[^/?]*/i, ''), '?');
-  const query = rawQuery
-    .split('&')
-    .filter((item) => item !== '')
-    .map((item) => {
-      const [name, value] = splitOnce(item, '=');
-      return [decode(name.replaceAll('+', '%20')), decode(value.replaceAll('+', '%20'))] as const;
-    });
+  const query = rawQuery === '' ? noQuery : readQuery(rawQuery);
   const headers = new Map<string, string>();
-  for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
+  const { rawHeaders } = request;
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    let name = rawHeaders[index]!.toLowerCase();
     // HTTP/2 has the host in a pseudo-header; the others are not signed.
-    const name = request.rawHeaders[index]!.toLowerCase().replace(/^:authority$/, 'host');
-    if (name.startsWith(':')) continue;
-    const value = asText(request.rawHeaders[index + 1]!);
+    if (name.startsWith(':')) {
+      if (name !== ':authority') continue;
+      name = 'host';
+    }
+    const value = asText(rawHeaders[index + 1]!);
     const earlier = headers.get(name);
     headers.set(name, earlier === undefined ? value : `${earlier},${value}`);
   }
@@ -33,15 +31,26 @@ export function readHead(request: IncomingMessage): S3RequestHead {
     method: request.method ?? 'GET',
     path: path.startsWith('/') ? path : `/${path}`,
     query,
-    queryByName: new Map(query),
+    queryByName: query.length === 0 ? noNames : new Map(query),
     headers,
   };
 }
 
+const noQuery: readonly (readonly [string, string])[] = [];
+const noNames: ReadonlyMap<string, string> = new Map();
+
+const readQuery = (text: string): (readonly [string, string])[] =>
+  text
+    .split('&')
+    .filter((item) => item !== '')
+    .map((item) => {
+      const [name, value] = splitOnce(item, '=');
+      return [decode(name.replaceAll('+', '%20')), decode(value.replaceAll('+', '%20'))] as const;
+    });
+
 /** A header as its sender wrote it: HTTP hands on bytes as characters, but what is signed and kept is the UTF-8 text they are. */
 function asText(header: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is what this is about.
-  if (/^[\u0000-\u007f]*$/.test(header)) return header;
+  if (!/[\u0080-\u00ff]/.test(header)) return header;
   const bytes = Buffer.from(header, 'latin1');
   return isUtf8(bytes) ? bytes.toString() : header;
 }
@@ -52,6 +61,7 @@ function splitOnce(text: string, separator: string): readonly [string, string] {
 }
 
 function decode(text: string): string {
+  if (!text.includes('%')) return text;
   try {
     return decodeURIComponent(text);
   } catch (error) {
