@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Fault } from '#kernel/fault.ts';
@@ -109,4 +109,26 @@ test('rows of files that are gone are collected, and hard keys whose rows were l
   const restarted = await again();
   await restarted.collect({ graceMs: 0, pauseMs: 0, signal });
   assert.equal((await restarted.head({ bucket: 'bucket', key: '../hard' })).sizeBytes, 7);
+});
+
+test('names that are not UTF-8 have keys: they are listed, read, written, moved and deleted', async (t) => {
+  const { backend, folder } = await startBackend(t);
+  const path = (...bytes: readonly number[]): Buffer => Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(bytes)]);
+  mkdirSync(path(0xff));
+  writeFileSync(path(0xff, 0x2f, 0xc3), 'odd');
+  writeFileSync(join(folder, 'a\u241bFF'), 'a text');
+  const keys = async () =>
+    (await backend.list('bucket', { prefix: '', delimiter: '', after: '', limit: 9 })).objects.map(({ key }) => key);
+  const read = async (key: string) => String((await backend.get({ bucket: 'bucket', key }, () => undefined)).body);
+  const [odd, text] = ['\u241bFF/\u241bC3', 'a\u241bE2\u241b90\u241b9BFF'];
+  assert.deepEqual(await keys(), [text, odd]);
+  assert.deepEqual([await read(odd), await read(text)], ['odd', 'a text']);
+  await backend.put({ bucket: 'bucket', key: odd }, textBody('new'), {});
+  assert.equal(readFileSync(path(0xff, 0x2f, 0xc3), 'utf8'), 'new');
+  await backend.move('bucket', odd, 'b/\u241bFE');
+  assert.equal(readFileSync(path(0x62, 0x2f, 0xfe), 'utf8'), 'new');
+  await backend.put({ bucket: 'bucket', key: '\u241bC3\u241bA9' }, textBody('no name'), {});
+  assert.deepEqual(await keys(), [text, 'b/\u241bFE', '\u241bC3\u241bA9', '\u241bFF/'].sort());
+  for (const key of await keys()) await backend.delete({ bucket: 'bucket', key });
+  assert.deepEqual(readdirSync(folder), ['.cellar']);
 });

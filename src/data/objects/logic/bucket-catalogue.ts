@@ -11,7 +11,7 @@ import type { RecordChange } from './change.ts';
 import type { ContentCoding } from './content-coding.ts';
 import { openDirectory } from './directory.ts';
 import { createFolderBucket, type FolderBucket } from './folder-bucket.ts';
-import { lookAt, mkdir, readdir, realpath, remove, rmdir, writeFault } from './fs.ts';
+import { lookAt, mkdir, readEntries, realpath, remove, rmdir, writeFault } from './fs.ts';
 import { privateFolder } from './key-path.ts';
 import { RowCollector } from './row-collector.ts';
 import { listVersions } from './version-list.ts';
@@ -88,10 +88,10 @@ export class BucketCatalogue {
   async names(): Promise<readonly string[]> {
     const { hasMore, parent } = this.#options;
     if (!hasMore) return [...this.#declared.keys()].sort();
-    const entries = await readdir(await this.#parent(), { withFileTypes: true }).catch((error: unknown) => {
+    const entries = await readEntries(await this.#parent()).catch((error: unknown) => {
       throw isSystemError(error, 'ENOENT', 'ENOTDIR') ? parentMissing(parent, error) : error;
     });
-    const children = entries.filter((entry) => entry.isDirectory() && isBucketName(entry.name)).map(({ name }) => name);
+    const children = entries.filter(({ name, isFolder }) => isFolder && isBucketName(name)).map(({ name }) => name);
     return [...new Set([...this.#declared.keys(), ...children])].sort();
   }
 
@@ -268,9 +268,7 @@ async function mkdirIfMissing(path: string): Promise<void> {
 
 /** Errors: `ENOTEMPTY` when there is anything but folders. */
 async function removeEmptyFolders(path: string): Promise<void> {
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    if (entry.isDirectory()) await removeEmptyFolders(join(path, entry.name));
-  }
+  for (const { name, isFolder } of await readEntries(path)) if (isFolder) await removeEmptyFolders(join(path, name));
   await rmdir(path);
 }
 

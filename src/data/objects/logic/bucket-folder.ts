@@ -1,6 +1,7 @@
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fault, permissionDenied, unavailable } from '#kernel/fault.ts';
+import { escapeText } from '#lib/escaped-name.ts';
 import { isSystemError, type SystemCode } from '#lib/system-error.ts';
 import { lstat, realpath } from './fs.ts';
 import { privateFolder } from './key-path.ts';
@@ -30,11 +31,11 @@ export async function findBucketFolder(
   hasObjects: () => Promise<boolean>,
 ): Promise<BucketFolder> {
   try {
-    const root = await realpath(path);
+    const root = escapeText(await realpath(path));
     const { dev: device, ino: inode } = await lstat(root);
     const isSame = known?.root === root && known.device === device && known.inode === inode;
     if (isSame && !known.isEmpty) return known;
-    const isEmpty = await isEmptyFolder(root);
+    const isEmpty = await isEmptyFolder(path);
     if (!isSame && !(await isThere(join(root, privateFolder)))) {
       const wasFilled = isEmpty && known?.isEmpty === false;
       const isDoubtful = isEmpty || (known !== undefined && known.device !== device);

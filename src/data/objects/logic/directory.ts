@@ -1,7 +1,7 @@
-import { constants, openSync, readlinkSync, realpathSync } from 'node:fs';
+import { constants, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncFolder } from './folder-sync.ts';
-import { close, systemError } from './fs.ts';
+import { close, nameOfOpen, openNow, systemError } from './fs.ts';
 
 /**
  * A folder held open, so that what is done in it happens in that very folder whatever its path becomes meanwhile.
@@ -26,7 +26,7 @@ const isLinux = process.platform === 'linux';
  */
 export function openDirectory(root: string, folders: readonly string[]): Directory {
   const path = folders.length === 0 ? root : join(root, ...folders);
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const fd = openNow(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     assertOpened(fd, path);
   } catch (error) {
@@ -43,7 +43,7 @@ export function openDirectory(root: string, folders: readonly string[]): Directo
 
 /** Checks that an open file or folder is the one at `path` and was not reached through a symbolic link. */
 export function assertOpened(fd: number, path: string): void {
-  const opened = isLinux ? readlinkSync(`/proc/self/fd/${fd}`) : realpathSync.native(path);
+  const opened = isLinux ? nameOfOpen(fd) : realpathSync.native(path);
   if (opened === path) return;
   if (opened === `${path} (deleted)`) throw systemError('ENOENT', path);
   throw systemError('ELOOP', path);

@@ -1,7 +1,6 @@
-import { type Dirent, readdirSync } from 'node:fs';
 import { sortUtf8 } from '#lib/utf8-order.ts';
 import { openDirectory } from './directory.ts';
-import { fstat, readdir } from './fs.ts';
+import { type Entry, fstat, readEntries, readEntriesNow } from './fs.ts';
 import { privateFolder } from './key-path.ts';
 
 /** Names of the files and folders in a folder, in the order their keys have; folders end with `/`. */
@@ -61,11 +60,11 @@ export function createFolderNames(root: string, now: () => number = Date.now): F
           return earlier.names;
         }
         if (size <= smallSizeBytesMax) {
-          const entries = readdirSync(directory.at('.'), { withFileTypes: true });
+          const entries = readEntriesNow(directory.at('.'));
           return remember(path, { names: sortUtf8(entryNames(entries, isRoot)), ino, mtimeNs });
         }
         isAhead = true;
-        return readdir(directory.at('.'), { withFileTypes: true })
+        return readEntries(directory.at('.'))
           .then((entries) => remember(path, { names: sortUtf8(entryNames(entries, isRoot)), ino, mtimeNs }))
           .finally(() => directory[Symbol.dispose]());
       } finally {
@@ -75,11 +74,11 @@ export function createFolderNames(root: string, now: () => number = Date.now): F
   };
 }
 
-function entryNames(entries: readonly Dirent[], isRoot: boolean): string[] {
+function entryNames(entries: readonly Entry[], isRoot: boolean): string[] {
   const names: string[] = [];
-  for (const entry of entries) {
-    if (entry.isFile()) names.push(entry.name);
-    else if (entry.isDirectory() && !(isRoot && entry.name === privateFolder)) names.push(`${entry.name}/`);
+  for (const { name, isFile, isFolder } of entries) {
+    if (isFile) names.push(name);
+    else if (isFolder && !(isRoot && name === privateFolder)) names.push(`${name}/`);
   }
   return names;
 }

@@ -2,7 +2,7 @@ import { failedPrecondition } from '#kernel/fault.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { BucketDisk } from './bucket-disk.ts';
 import { listFolder } from './folder-list.ts';
-import { isRemoved, lookAt, noSuchKey, readdir, remove, rename, rmdir } from './fs.ts';
+import { isRemoved, lookAt, noSuchKey, readEntries, remove, rename, rmdir } from './fs.ts';
 import { parseKey } from './key-path.ts';
 import type { ObjectDeleter } from './object-deleter.ts';
 
@@ -70,9 +70,9 @@ export class FolderRemover {
 
 /** Folders in it that are empty, and what is no file and no folder, go along. */
 async function removeEmpty(path: string): Promise<void> {
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    if (entry.isDirectory()) await removeEmpty(`${path}/${entry.name}`);
-    else if (!entry.isFile()) await remove(`${path}/${entry.name}`);
+  for (const { name, isFile, isFolder } of await readEntries(path)) {
+    if (isFolder) await removeEmpty(`${path}/${name}`);
+    else if (!isFile) await remove(`${path}/${name}`);
   }
   await isRemoved(rmdir(path));
 }

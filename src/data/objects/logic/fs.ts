@@ -1,41 +1,103 @@
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
 import { Code, exhausted, Fault, failedPrecondition, permissionDenied } from '#kernel/fault.ts';
+import { escapeName, unescapeName } from '#lib/escaped-name.ts';
 import { isSystemError, type SystemCode } from '#lib/system-error.ts';
 
 /*
  * File system calls as promises. Made from the callback forms: `node:fs/promises` is slower for small files and has long
  * tails (bench: small objects on disk).
  */
-export const open = promisify(fs.open);
+const calls = {
+  open: promisify(fs.open),
+  mkdir: promisify(fs.mkdir),
+  rename: promisify(fs.rename),
+  link: promisify(fs.link),
+  copyFile: promisify(fs.copyFile),
+  unlink: promisify(fs.unlink),
+  rmdir: promisify(fs.rmdir),
+  rm: promisify(fs.rm),
+  readdir: promisify(fs.readdir),
+  readFile: promisify(fs.readFile),
+};
+
+/** The bytes of a path, which here is a text as of `escaped-name.ts`: names on a disk need not be UTF-8. */
+const raw = (path: string): string | Buffer => (path.includes('\u241b') ? unescapeName(path) : path);
+
+export const open = (path: string, flags: string | number, mode?: number): Promise<number> => calls.open(raw(path), flags, mode);
+export const openNow = (path: string, flags: number): number => fs.openSync(raw(path), flags);
+export const mkdir = (path: string): Promise<void> => calls.mkdir(raw(path));
+export const rename = (from: string, to: string): Promise<void> => calls.rename(raw(from), raw(to));
+export const link = (from: string, to: string): Promise<void> => calls.link(raw(from), raw(to));
+export const copyFile = (from: string, to: string, mode = 0): Promise<void> => calls.copyFile(raw(from), raw(to), mode);
+export const unlink = (path: string): Promise<void> => calls.unlink(raw(path));
+export const rmdir = (path: string): Promise<void> => calls.rmdir(raw(path));
+export const remove = (path: string, options: fs.RmOptions = {}): Promise<void> => calls.rm(raw(path), options);
+/** Names of our own files, which are UTF-8; see `readEntries` for those of others. */
+export const readdir = (path: string): Promise<string[]> => calls.readdir(raw(path));
+export const readFile = (path: string, encoding: BufferEncoding): Promise<string> => calls.readFile(raw(path), encoding);
 export const fsync = promisify(fs.fsync);
 export const fdatasync = promisify(fs.fdatasync);
-export const mkdir = promisify(fs.mkdir);
-export const rename = promisify(fs.rename);
-export const link = promisify(fs.link);
-export const copyFile = promisify(fs.copyFile);
-export const unlink = promisify(fs.unlink);
-export const rmdir = promisify(fs.rmdir);
-export const remove = promisify(fs.rm);
-export const readdir = promisify(fs.readdir);
 export const realpath = promisify(fs.realpath.native);
-export const readFile = promisify(fs.readFile);
 export const ftruncate = promisify(fs.ftruncate);
 export const futimes = promisify(fs.futimes);
 
+/** An entry of a folder; the name is a text as of `escaped-name.ts`. */
+export interface Entry {
+  readonly name: string;
+  readonly isFile: boolean;
+  readonly isFolder: boolean;
+}
+
+export async function readEntries(path: string): Promise<readonly Entry[]> {
+  const entries = await calls.readdir(raw(path), { withFileTypes: true });
+  return entries.some(isOdd) ? oddEntries(path) : entries.map(entryOf);
+}
+
+export function readEntriesNow(path: string): readonly Entry[] {
+  const entries = fs.readdirSync(raw(path), { withFileTypes: true });
+  return entries.some(isOdd) ? oddEntries(path) : entries.map(entryOf);
+}
+
+const entryOf = (entry: fs.Dirent): Entry => ({
+  name: entry.name,
+  isFile: entry.isFile(),
+  isFolder: entry.isDirectory(),
+});
+
+/** A name that may not be the text of its bytes. */
+const isOdd = ({ name }: { readonly name: string }): boolean => name.includes('\ufffd') || name.includes('\u241b');
+
+/** Once more by their bytes: seldom, and twice as slow. */
+function oddEntries(path: string): readonly Entry[] {
+  return fs.readdirSync(raw(path), { withFileTypes: true, encoding: 'buffer' }).map((entry) => ({
+    name: escapeName(entry.name),
+    isFile: entry.isFile(),
+    isFolder: entry.isDirectory(),
+  }));
+}
+
 /** With 64-bit integers, since times in nanoseconds and inodes do not fit a number. */
 export const lstat = (path: string): Promise<fs.BigIntStats> =>
-  new Promise((resolve, reject) => fs.lstat(path, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats))));
+  new Promise((resolve, reject) =>
+    fs.lstat(raw(path), { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats))),
+  );
 
 // The kernel answers these from memory; a trip to another thread would cost many times more.
 /** `undefined` when nothing is there. */
 export const lookAt = (path: string): fs.BigIntStats | undefined => {
   try {
-    return fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    return fs.lstatSync(raw(path), { bigint: true, throwIfNoEntry: false });
   } catch (error) {
     if (isSystemError(error, 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
     throw error;
   }
+};
+/** What an open file or folder is called now. Linux only. */
+export const nameOfOpen = (fd: number): string => {
+  const link = `/proc/self/fd/${fd}`;
+  const name = fs.readlinkSync(link);
+  return isOdd({ name }) ? escapeName(fs.readlinkSync(link, { encoding: 'buffer' })) : name;
 };
 export const close = (fd: number): void => fs.closeSync(fd);
 export const fstat = (fd: number): fs.BigIntStats => fs.fstatSync(fd, { bigint: true });

@@ -8,6 +8,7 @@ test('keys that have a place', () => {
   assert.deepEqual(parseKey('a/b c/ü.txt'), { folders: ['a', 'b c'], name: 'ü.txt', isFolder: false });
   assert.deepEqual(parseKey('a/b/'), { folders: ['a'], name: 'b', isFolder: true });
   assert.deepEqual(parseKey('...'), { folders: [], name: '...', isFolder: false });
+  assert.deepEqual(parseKey('a\u241bFF'), { folders: [], name: 'a\u241bFF', isFolder: false });
   assert.deepEqual(parseKey('a/.cellar'), { folders: ['a'], name: '.cellar', isFolder: false });
 });
 
@@ -27,7 +28,7 @@ const refused: readonly (readonly [key: string, reason: string])[] = [
   ['.cellar/', 'invalid_key'],
   ['.cellar/tmp/x', 'invalid_key'],
   [`a/${'ü'.repeat(128)}`, 'invalid_key'],
-  ['a\u241bFF', 'invalid_key'],
+  ['a\u241bC3\u241bA9', 'invalid_key'],
   ['ü'.repeat(513), 'key_too_long'],
 ];
 for (const [key, reason] of refused) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { invalidArgument } from '#kernel/fault.ts';
-import { isEscaped } from '#lib/escaped-name.ts';
+import { isNameText, unescapeName } from '#lib/escaped-name.ts';
 
 /** Our own folder inside a bucket's folder: temporary files, running uploads, hard keys, versions. It is in no listing. */
 export const privateFolder = '.cellar';
@@ -57,16 +57,10 @@ export function versionsPath(key: string): readonly string[] {
 }
 
 function isName(name: string): boolean {
-  return (
-    name !== '' &&
-    name !== '.' &&
-    name !== '..' &&
-    !name.includes('\0') &&
-    (name.length * 3 <= nameSizeBytesMax || Buffer.byteLength(name) <= nameSizeBytesMax) &&
-    // The text of a name whose bytes are other ones.
-    !isEscaped(name)
-  );
+  return name !== '' && name !== '.' && name !== '..' && !name.includes('\0') && isNameText(name) && isShort(name);
 }
+
+const isShort = (name: string): boolean => name.length * 3 <= nameSizeBytesMax || unescapeName(name).length <= nameSizeBytesMax;
 
 function invalidKey(key: string, why: string): Error {
   return invalidArgument(`Cannot use key ${JSON.stringify(key)}: ${why}`, { reason: 'invalid_key' });

@@ -1,11 +1,11 @@
-import { type BigIntStats, constants, openSync } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '#lib/system-error.ts';
 import type { ObjectInfo } from '#s3/backend.ts';
 import type { ObjectRow } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
 import { assertOpened } from './directory.ts';
-import { close, fstat, lookAt } from './fs.ts';
+import { close, fstat, lookAt, openNow } from './fs.ts';
 import { hardPath, type KeyPath, plainPath } from './key-path.ts';
 import { describe } from './object-info.ts';
 import { stampOf } from './stamp.ts';
@@ -116,7 +116,7 @@ export function openFile(path: string): number | undefined {
   let fd: number;
   try {
     // Without O_NONBLOCK a named pipe would wait here for its writer.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    fd = openNow(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     // A socket cannot be opened; a disk that fails says the same of a file.
     const isNoFile = isSystemError(error, 'ENXIO') && !lookAt(path)?.isFile();
