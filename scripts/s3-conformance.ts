@@ -101,7 +101,7 @@ lc_debug_interval = ${lifecycleDaySeconds}
 [s3 alt]
 ${user(users.alt)}
 [s3 tenant]
-${user(users.tenant)}tenant = tenant
+${user(users.tenant)}tenant =
 
 [iam]
 ${user(users.main)}

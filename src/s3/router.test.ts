@@ -8,6 +8,8 @@ const targets: readonly (readonly [path: string, host: string, bucket: string, k
   ['/b', 'h', 'b', ''],
   ['/b/', 'h', 'b', ''],
   ['/b/a/b', 'h', 'b', 'a/b'],
+  ['/:b', 'h', 'b', ''],
+  ['/:b/:a', 'h', 'b', ':a'],
   ['/b//a/', 'h', 'b', '/a/'],
   ['/a/b', 'b.s3.example.org:8080', 'b', 'a/b'],
   ['/', 'b.S3.example.org', 'b', ''],

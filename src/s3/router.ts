@@ -9,15 +9,16 @@ export interface Target {
 
 /**
  * Finds the resource of a request from its decoded path, or from its host when that is `<bucket>.<baseDomain>`.
- * Shape: `/`, `/bucket`, `/bucket/` or `/bucket/any/key`.
+ * Shape: `/`, `/bucket`, `/bucket/` or `/bucket/any/key`; `:bucket`, as clients of servers with tenants write one of no tenant, is `bucket`.
  */
 export function parseTarget(path: string, host: string | undefined, baseDomain: string | undefined): Target {
   const hostName = host?.replace(/:\d+$/, '').toLowerCase();
   if (baseDomain && hostName?.endsWith(`.${baseDomain}`)) {
     return { bucket: hostName.slice(0, -baseDomain.length - 1), key: path.slice(1) };
   }
-  const end = path.indexOf('/', 1);
-  return end < 0 ? { bucket: path.slice(1), key: '' } : { bucket: path.slice(1, end), key: path.slice(end + 1) };
+  const start = path.startsWith('/:') ? 2 : 1;
+  const end = path.indexOf('/', start);
+  return end < 0 ? { bucket: path.slice(start), key: '' } : { bucket: path.slice(start, end), key: path.slice(end + 1) };
 }
 
 /** Query words that name a part of a bucket or object which we do not have. */
