@@ -1,4 +1,5 @@
 import { Fault } from '#kernel/fault.ts';
+import { formatHttpDate } from '#lib/http-date.ts';
 import type { ObjectRef } from './backend.ts';
 import type { S3Call } from './call.ts';
 import { S3Error } from './errors.ts';
@@ -27,8 +28,12 @@ export function readError(error: unknown, ref: ObjectRef): unknown {
       fields: { Key: ref.key },
     });
   if (error.reason !== 'delete_marker') return error;
-  const { versionId } = error.details;
+  const { versionId, lastModifiedMs } = error.details;
   const headers = { 'x-amz-delete-marker': 'true', ...(versionId === undefined ? {} : { 'x-amz-version-id': versionId }) };
   if (ref.versionId === undefined) return new S3Error('NoSuchKey', undefined, { headers, fields: { Key: ref.key } });
-  return new S3Error('MethodNotAllowed', undefined, { headers: { ...headers, allow: 'DELETE' }, fields: { Method: 'GET' } });
+  const modified = lastModifiedMs === undefined ? {} : { 'last-modified': formatHttpDate(Number(lastModifiedMs)) };
+  return new S3Error('MethodNotAllowed', undefined, {
+    headers: { ...headers, ...modified, allow: 'DELETE' },
+    fields: { Method: 'GET' },
+  });
 }
