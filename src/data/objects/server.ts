@@ -18,6 +18,7 @@ import { withOtherBuckets } from './other-buckets.ts';
 import { startProcessors } from './processors/start-processors.ts';
 import { changeEvent } from './rpc/change-event.ts';
 import { createObjectsController } from './rpc/objects-controller.ts';
+import { toldByCaller } from './rpc/told-by-caller.ts';
 import type { settings } from './settings.ts';
 import { createSqlObjectStore } from './store/sql.ts';
 
@@ -81,19 +82,21 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>, pa
     bindings: [
       implement(
         Objects,
-        createObjectsController({
-          backend,
-          hasFiles: plan.parent !== '',
-          position: (callSignal) => stream.head(callSignal),
-          isVisible: async (caller, bucket, callSignal) => {
-            const { action, resource } = s3Access('HeadBucket', bucket, undefined, false, plan.bucketsOf);
-            return guard.assertAllowed(caller, action, resource, callSignal).then(() => true, deniedOnly);
-          },
-          isTaken: (bucket) => {
-            const other = micro.registry.get(`cellar.grpc.data.index.${bucket}`)?.plan as DatasourcePlan | undefined;
-            return other !== undefined && other.kind !== 'buckets';
-          },
-        }),
+        toldByCaller(
+          createObjectsController({
+            backend,
+            hasFiles: plan.parent !== '',
+            position: (callSignal) => stream.head(callSignal),
+            isVisible: async (caller, bucket, callSignal) => {
+              const { action, resource } = s3Access('HeadBucket', bucket, undefined, false, plan.bucketsOf);
+              return guard.assertAllowed(caller, action, resource, callSignal).then(() => true, deniedOnly);
+            },
+            isTaken: (bucket) => {
+              const other = micro.registry.get(`cellar.grpc.data.index.${bucket}`)?.plan as DatasourcePlan | undefined;
+              return other !== undefined && other.kind !== 'buckets';
+            },
+          }),
+        ),
       ),
       serveStreams([stream], signal),
     ],

@@ -26,6 +26,11 @@ for (const [what, given, expected] of [
   ],
   ['a folder that was emptied', { kind: 'delete', key: 'f/', actor: by('DeleteObject', 'f/k') }, []],
   ['a folder that was deleted', { kind: 'delete', key: 'f/', actor: by('DeleteObject', 'f/') }, ['s3:ObjectRemoved:Delete f/']],
+  [
+    'a folder that was deleted with all in it',
+    { kind: 'delete', key: 'f/', actor: by('DeleteObject', 'f') },
+    ['s3:ObjectRemoved:Delete f/'],
+  ],
   ['a move', { kind: 'move', newKey: 'l' }, ['s3:ObjectRemoved:Delete k', 's3:ObjectCreated:Copy l']],
   ['a bucket', { kind: 'mkdir', key: '' }, []],
 ] as const satisfies readonly (readonly [string, Partial<NotifiedChange>, string[]])[])

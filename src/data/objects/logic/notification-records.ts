@@ -38,7 +38,7 @@ export function eventsOf({ key, kind, newKey = '', versionId, actor }: NotifiedC
       { name: 's3:ObjectRemoved:Delete', key },
       { name: 's3:ObjectCreated:Copy', key: newKey },
     ];
-  if (key.endsWith('/') && actor.key !== key) return [];
+  if (key.endsWith('/') && actor.key !== key && `${actor.key}/` !== key) return [];
   const what = actor.operation === 'LifecycleExpiration' ? 'LifecycleExpiration' : 'ObjectRemoved';
   return [{ name: `s3:${what}:${versionId === undefined ? 'Delete' : 'DeleteMarkerCreated'}`, key }];
 }
