@@ -64,7 +64,7 @@ for (const [factory, options] of [
     });
 
     test('large folders come in several runs, many small ones in few pieces', async (t) => {
-      const many = Array.from({ length: 4000 }, (_, at) => put(`big/f${at}`));
+      const many = Array.from({ length: 2000 }, (_, at) => put(`big/f${at}`));
       const small = Array.from({ length: 600 }, (_, at) => put(`small/d${at}/f`));
       const { database, store } = await filled(factory, t, [...many, ...small]);
       const pieces = await Array.fromAsync(walkFolders(database, (await store.find('')) as StoredNode));
@@ -74,8 +74,8 @@ for (const [factory, options] of [
       assert.deepEqual(
         big.map(({ count, folder }) => [count, folder !== undefined]),
         [
-          [2000, true],
-          [2000, false],
+          [1000, true],
+          [1000, false],
         ],
       );
       const names = big.flatMap(({ files }) => files.split('/').filter((_, at) => at % 4 === 0));

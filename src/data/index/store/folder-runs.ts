@@ -21,9 +21,9 @@ interface Packed {
   readonly files: string;
 }
 
-/** Folders read at once, and files of one run. */
+/** Folders read at once, and files of one run: texts beyond 128 KiB would each be an allocation of their own. */
 const foldersMax = 256;
-const filesMax = 2000;
+const filesMax = 1000;
 
 const columns = `${folderColumns}, own_files as "ownFiles"`;
 // The database itself packs: that is several times faster than reading rows.
