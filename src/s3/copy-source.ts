@@ -9,6 +9,9 @@ import { readError } from './object-ref.ts';
 export async function readCopySource(call: S3Call): Promise<ObjectRef> {
   const source = parseCopySource(call.headers.get('x-amz-copy-source') ?? '');
   await call.authorize('GetObject', source.bucket, source.key, { versionId: source.versionId });
+  const expected = call.headers.get('x-amz-source-expected-bucket-owner');
+  if (expected !== undefined && (await call.backend.headBucket(source.bucket)).owner.id !== expected)
+    throw new S3Error('AccessDenied');
   return source;
 }
 
