@@ -22,7 +22,7 @@ import { type Directory, openDirectory } from './directory.ts';
 import { close, fdatasync, lstat, open, readdir, remove, rename, statsOf, unlink } from './fs.ts';
 import { privateFolder } from './key-path.ts';
 import type { ObjectWriter } from './object-writer.ts';
-import { partFileName, readParts, type StoredPart } from './part-files.ts';
+import { parsePartFileName, partFileName, readParts, type StoredPart } from './part-files.ts';
 import { PartPlaces } from './part-places.ts';
 import { mtimeMsOf } from './stamp.ts';
 import { attributesOf } from './stored.ts';
@@ -125,11 +125,15 @@ export class FolderUploads {
       const sizeBytes = placed?.writtenBytes ?? file.sizeBytes;
       const fileName = partFileName({ partNumber, etag, sizeBytes, checksums, isPlaced: placed !== undefined });
       return await this.#locks.run(uploadId, async () => {
-        const earlier = (await readParts(directory)).filter((part) => part.partNumber === partNumber);
-        await file.moveTo(directory.at(fileName));
-        for (const part of earlier) if (part.fileName !== fileName) await unlink(directory.at(part.fileName));
-        await directory.sync();
+        // Only one that is sent again is looked for: an upload may have ten thousand.
+        const names = places.has(partNumber) ? await readdir(directory.at('.')) : [];
+        // Before it is: should the disk fail now, nobody knows whether it is.
         places.keep(partNumber, placed !== undefined);
+        await file.moveTo(directory.at(fileName));
+        for (const name of names) {
+          if (name !== fileName && parsePartFileName(name)?.partNumber === partNumber) await unlink(directory.at(name));
+        }
+        await directory.sync();
         return { partNumber, sizeBytes, mtimeMs: file.mtimeMs, etag, checksums };
       });
     } finally {

@@ -19,6 +19,10 @@ export interface PartPlace {
  */
 export class PartPlaces {
   #strideBytes: number | undefined;
+  /** Of those that were ever placed or began to be. */
+  #highest = 0;
+  /** All parts that are there, placed or not. */
+  readonly #known = new Set<number>();
   readonly #taken = new Set<number>();
   readonly #busy = new Set<number>();
   #isClosed = false;
@@ -26,19 +30,25 @@ export class PartPlaces {
   /** `strideBytes` and `parts`: what is there already, as after a restart. */
   constructor(strideBytes: number | undefined, parts: readonly StoredPart[]) {
     this.#strideBytes = strideBytes;
-    for (const { partNumber, isPlaced } of parts) if (isPlaced) this.#taken.add(partNumber);
+    for (const { partNumber, isPlaced } of parts) this.keep(partNumber, isPlaced);
   }
 
   get strideBytes(): number | undefined {
     return this.#strideBytes;
   }
 
+  /** False: there is no part with this number yet. */
+  has(partNumber: number): boolean {
+    return this.#known.has(partNumber);
+  }
+
   /** The place for a part of so many bytes on disk, until `release` or `keep`; `undefined` when it needs a file of its own. */
   claim(partNumber: number, sizeBytes: number | undefined): PartPlace | undefined {
     if (this.#isClosed || !sizeBytes || this.#taken.has(partNumber) || this.#busy.has(partNumber)) return undefined;
     const strideBytes = this.#strideBytes ?? sizeBytes;
-    if (sizeBytes > strideBytes || partNumber > Math.max(0, ...this.#taken, ...this.#busy) + aheadMax) return undefined;
+    if (sizeBytes > strideBytes || partNumber > this.#highest + aheadMax) return undefined;
     this.#strideBytes = strideBytes;
+    this.#highest = Math.max(this.#highest, partNumber);
     this.#busy.add(partNumber);
     return { strideBytes, position: (partNumber - 1) * strideBytes };
   }
@@ -50,8 +60,10 @@ export class PartPlaces {
 
   /** What is the part now: the bytes at its place, or a file of its own. */
   keep(partNumber: number, isPlaced: boolean): void {
+    this.#known.add(partNumber);
     if (isPlaced) this.#taken.add(partNumber);
     else this.#taken.delete(partNumber);
+    if (isPlaced) this.#highest = Math.max(this.#highest, partNumber);
   }
 
   /** Gives no more places until it is opened again. False when somebody is writing at one: then nothing was closed. */
