@@ -20,26 +20,28 @@ export interface Current {
 const sliceSize = 256;
 
 /**
- * The current objects of the keys of a page, by key; the first source of the candidates is the walk. Keys may turn out to have none: a file that is gone, a folder nobody asked for.
+ * The current objects of the keys of a page, one for each candidate; the first source of those is the walk. Keys may turn out to have none: a file that is gone, a folder nobody asked for.
  * Files are looked at without a promise each: there are a thousand on a page.
  */
 export async function createCurrents(
   disk: BucketDisk,
   candidates: readonly Candidate[],
   hardObjects: ReadonlyMap<string, HardObject>,
-): Promise<ReadonlyMap<string, Current>> {
+): Promise<readonly (Current | undefined)[]> {
   const rowOf = await lookUpRows(disk.store, disk.bucket, runsOf(candidates));
-  const found = new Map<string, Current>();
+  const found: (Current | undefined)[] = [];
   let looked = 0;
   for (const { key, isPrefix, isFirst } of candidates) {
-    if (isPrefix) continue;
+    if (isPrefix) {
+      found.push(undefined);
+      continue;
+    }
     if (++looked % sliceSize === 0) await setImmediate();
     const hard = hardObjects.get(key);
     const isFolder = key.endsWith('/');
     const looking = isFirst && !(isFolder && hard) ? plainOf(disk, key, rowOf) : undefined;
     const plain = looking instanceof Promise ? await looking : looking;
-    const current = plain ?? hardOf(key, hard);
-    if (current) found.set(key, current);
+    found.push(plain ?? hardOf(key, hard));
   }
   return found;
 }

@@ -34,8 +34,8 @@ export async function listFolder(
       candidates.push(candidate);
     }
     const currents = await createCurrents(disk, candidates, hardObjects);
-    for (const { key, isPrefix } of candidates) {
-      const object = isPrefix ? undefined : currents.get(key);
+    for (const [index, { key, isPrefix }] of candidates.entries()) {
+      const object = currents[index];
       if (!isPrefix && !object) continue;
       count += 1;
       if (count > limit) return { objects, commonPrefixes, next: last };

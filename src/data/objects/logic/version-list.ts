@@ -39,12 +39,12 @@ export async function listVersions(disk: BucketDisk, finder: ObjectFinder, query
       count += 1 + rows.length;
     }
     const currents = await createCurrents(disk, gathered, hardObjects);
-    for (const { key, isPrefix, rows } of gathered) {
+    for (const [at, { key, isPrefix, rows }] of gathered.entries()) {
       if (isPrefix) {
         entries.push(key);
         continue;
       }
-      const current = currents.get(key);
+      const current = currents[at];
       const currentId = current && (current.row?.versionId ?? 'null');
       if (current && currentId) entries.push({ ...current.line, versionId: currentId, isLatest: true, isDeleteMarker: false });
       for (const [index, row] of rows.entries()) {
