@@ -8,14 +8,19 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { Index } from '#gen/cellar/data/v1/index_pb.ts';
+import { Sync } from '#gen/cellar/data/v1/sync_pb.ts';
 import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
-import type { Caller } from '#kernel/calls/caller.ts';
+import { type Caller, serviceCaller } from '#kernel/calls/caller.ts';
 import type { Verdict } from '#kernel/guard/guard.ts';
+import type { ServiceDefinition } from '#kernel/services/service.ts';
 import { Secret } from '#kernel/settings/setting.ts';
 import { startTestPlatform } from '#kernel/testing/platform.ts';
 import { pause } from '#lib/pause.ts';
 import { createS3Client } from '#s3/testing/client.ts';
+import { index } from '../index/main.ts';
 import { planData } from '../plan.ts';
+import { sync } from '../sync/main.ts';
 import { objects } from './main.ts';
 import { createServer as createObjects } from './server.ts';
 
@@ -42,23 +47,28 @@ function temporary(t: TestContext): string {
 function setUp(t: TestContext, settings: Readonly<Record<string, unknown>> = {}) {
   const [home, parent] = [temporary(t), temporary(t)];
   mkdirSync(join(parent, 'docs'));
-  const [planned] = planData({ docs: { folder: join(parent, 'docs') } }, {}).instances;
-  assert.ok(planned);
+  const planned = planData({ docs: { folder: join(parent, 'docs') } }, {}).instances;
   return {
     home,
     folder: join(parent, 'docs'),
-    async start() {
+    /** `hasTree`: with an index and a sync beside it. */
+    async start({ hasTree = false } = {}) {
       const definition = {
         ...objects,
         start: (micro: Parameters<typeof objects.start>[0]) =>
           createObjects(micro as Parameters<typeof createObjects>[0], { guard }),
       };
-      const platform = await startTestPlatform([{ definition, instance: planned.instance, plan: planned.plan }], {
-        home,
-        settings: { [objects.name]: settings },
+      const definitions: Readonly<Record<string, ServiceDefinition>> = {
+        [objects.name]: definition,
+        ...(hasTree ? { [index.name]: index, [sync.name]: sync } : {}),
+      };
+      const instances = planned.flatMap(({ service, instance, plan }) => {
+        const found = definitions[service];
+        return found ? [{ definition: found, instance, plan }] : [];
       });
+      const platform = await startTestPlatform(instances, { home, settings: { [objects.name]: settings } });
       const server = createServer((request, response) =>
-        platform.surroundings.forward(`${objects.name}.${planned.instance}`, request, response),
+        platform.surroundings.forward(`${objects.name}.local1`, request, response),
       ).listen(0, '127.0.0.1');
       await once(server, 'listening');
       const stop = async (): Promise<void> => {
@@ -68,7 +78,7 @@ function setUp(t: TestContext, settings: Readonly<Record<string, unknown>> = {})
       };
       t.after(stop);
       const { port } = server.address() as AddressInfo;
-      return { client: createS3Client(`http://127.0.0.1:${port}`, credentials), stop };
+      return { client: createS3Client(`http://127.0.0.1:${port}`, credentials), platform, stop };
     },
   };
 }
@@ -156,4 +166,20 @@ test('keys lie in the folder of the service, for nobody else, and open after a r
   const [file] = await Array.fromAsync(glob('**/keys.json', { cwd: home }));
   assert.ok(file);
   assert.equal(statSync(join(home, file)).mode & 0o777, 0o600);
+});
+
+test('sync finds encrypted objects as they were told', async (t) => {
+  const { start } = setUp(t);
+  const { client, platform } = await start({ hasTree: true });
+  const caller = serviceCaller('cellar.grpc.test');
+  const tree = platform.client(Index, caller, `${index.name}.docs`);
+  const passes = platform.client(Sync, { ...caller, roles: [Role.SERVICE, Role.ADMIN] }, `${sync.name}.docs`);
+  const headers = { 'x-amz-server-side-encryption': 'AES256' };
+  const put = await client.send('PUT', '/docs/f/a', { body: 'x'.repeat(100_000), headers });
+  const found = async () => (await tree.getNode({ path: 'f/a' }).catch(() => undefined))?.etag;
+  await until(async () => (await found()) === put.headers.etag?.replaceAll('"', ''));
+  await Array.fromAsync(passes.resync({}));
+  const again = (await Array.fromAsync(passes.resync({ dryRun: true }))).at(-1);
+  assert.deepEqual([again?.created, again?.updated, again?.deleted], [0n, 0n, 0n]);
+  assert.equal(await found(), put.headers.etag?.replaceAll('"', ''));
 });
