@@ -62,12 +62,18 @@ export type Completion =
   | 'policy'
   | 'service'
   | 'setting'
+  | 'host'
+  | 'cluster'
+  | 'blueprint'
+  | 'claim'
+  | 'operation'
   | 'none';
 
 /** A command that knows its examples and what its arguments are. */
 export class CliCommand extends Command {
   readonly examples: { readonly line: string; readonly meaning: string }[] = [];
   completions: readonly Completion[] = [];
+  optionCompletions: Readonly<Record<string, Completion>> = {};
 
   override createCommand(name?: string): CliCommand {
     return new CliCommand(name);
@@ -82,6 +88,11 @@ export class CliCommand extends Command {
   /** Of each argument in order; the last one also of those that follow. */
   completes(...completions: readonly Completion[]): this {
     this.completions = completions;
+    return this;
+  }
+  /** Of the values of options, by their names in TypeScript. */
+  completesOptions(completions: Readonly<Record<string, Completion>>): this {
+    this.optionCompletions = completions;
     return this;
   }
 }

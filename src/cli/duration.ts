@@ -10,3 +10,9 @@ export function parseDuration(text: string): number {
     throw invalidArgument(`Cannot read "${text}" as a time: it is not a number with a unit, such as 12h or 90d`);
   return seconds;
 }
+
+/** Whole seconds of a time, or of a number without a unit; 0 when nothing is given. Errors: `invalid_argument`. */
+export function parseSeconds(text: string | undefined): number {
+  if (text === undefined) return 0;
+  return /^\d{1,9}$/.test(text) ? Number(text) : Math.ceil(parseDuration(text));
+}

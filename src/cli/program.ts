@@ -22,6 +22,19 @@ export const commandModules: Readonly<Record<string, () => Promise<CommandModule
   rm: () => import('./commands/rm.ts'),
   mkdir: () => import('./commands/mkdir.ts'),
   datasource: () => import('./commands/datasource.ts'),
+  apply: () => import('./commands/apply.ts'),
+  release: () => import('./commands/release.ts'),
+  renew: () => import('./commands/renew.ts'),
+  claims: () => import('./commands/claims.ts'),
+  clusters: () => import('./commands/clusters.ts'),
+  cluster: () => import('./commands/cluster.ts'),
+  hosts: () => import('./commands/hosts.ts'),
+  host: () => import('./commands/host.ts'),
+  blueprints: () => import('./commands/blueprints.ts'),
+  blueprint: () => import('./commands/blueprint.ts'),
+  events: () => import('./commands/events.ts'),
+  operations: () => import('./commands/operations.ts'),
+  operation: () => import('./commands/operation.ts'),
   user: () => import('./commands/user.ts'),
   token: () => import('./commands/token.ts'),
   key: () => import('./commands/key.ts'),
@@ -56,6 +69,7 @@ export async function createProgram(args: readonly string[] | undefined, context
     .example('cellar start --datasource docs=/usr/share/doc', 'Serve a folder on http://127.0.0.1:8080')
     .example('cellar ls docs', 'What it holds')
     .example('cellar cp -r ./photos cellar:docs/photos', 'Upload a folder')
+    .example('cellar apply evm-dev --wait 60', 'Have a cluster of your own')
     .example('cellar help exit-codes', 'What the exit codes mean');
   for (const word of wordsMeant(args)) {
     const module = await commandModules[word]?.();

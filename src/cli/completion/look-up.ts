@@ -55,6 +55,31 @@ export async function lookUp(
       const { settings } = await (await client(Settings)).listSettings({}, { signal });
       return settings.map(({ key, meaning }) => ({ value: key, description: meaning }));
     }
+    case 'host': {
+      const { Hosts } = await import('#gen/cellar/fleet/v1/hosts_pb.ts');
+      const { hosts } = await (await client(Hosts)).listHosts({ pageSize: entriesMax }, { signal });
+      return hosts.map(({ name, status }) => ({ value: name, description: status?.engine ?? '' }));
+    }
+    case 'cluster': {
+      const { Clusters } = await import('#gen/cellar/fleet/v1/clusters_pb.ts');
+      const { clusters } = await (await client(Clusters)).listClusters({ pageSize: entriesMax }, { signal });
+      return clusters.map(({ name, blueprint, host }) => ({ value: name, description: `${blueprint} on ${host}` }));
+    }
+    case 'blueprint': {
+      const { Blueprints } = await import('#gen/cellar/fleet/v1/blueprints_pb.ts');
+      const { blueprints } = await (await client(Blueprints)).listBlueprints({}, { signal });
+      return blueprints.map(({ name, description }) => ({ value: name, description }));
+    }
+    case 'claim': {
+      const { Engine } = await import('#gen/cellar/fleet/v1/engine_pb.ts');
+      const { claims } = await (await client(Engine)).listClaims({ pageSize: entriesMax }, { signal });
+      return claims.map(({ id, cluster, userName }) => ({ value: cluster?.name ?? id, description: userName }));
+    }
+    case 'operation': {
+      const { Operations } = await import('#gen/cellar/fleet/v1/operations_pb.ts');
+      const { operations } = await (await client(Operations)).listOperations({ pageSize: entriesMax }, { signal });
+      return operations.map(({ id, verb, kind, name }) => ({ value: id, description: `${verb} of ${kind} ${name}` }));
+    }
   }
 }
 

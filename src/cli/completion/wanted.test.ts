@@ -35,6 +35,11 @@ test('what may stand at the cursor', () => {
   assert.equal(wanted('completion '), 'bash zsh fish');
   assert.match(wanted('ls -'), /--long .*--json/);
   assert.equal(wanted('user password '), 'user');
+  assert.equal(wanted('host fillup local '), 'blueprint');
+  assert.equal(wanted('clusters --host '), 'host');
+  assert.equal(wanted('start --host '), 'none');
+  assert.equal(wanted('release '), 'claim');
+  assert.equal(wanted('host add local --type '), 'process docker swarm kubernetes simulated');
 });
 
 test('options of every command are read', () => {

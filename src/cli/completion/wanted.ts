@@ -57,7 +57,7 @@ function wantedAt(
   command: CliCommand,
   at: { current: string; argumentAt: number; pending: Option | undefined; hasDashes: boolean },
 ): Wanted {
-  if (at.pending) return valueWanted(at.pending);
+  if (at.pending) return valueWanted(command, at.pending);
   if (!at.hasDashes && at.current.startsWith('-')) {
     return {
       kind: 'candidates',
@@ -81,11 +81,12 @@ function wantedAt(
   return { kind: 'lookup', completion: completions[Math.min(at.argumentAt, completions.length - 1)] ?? 'none' };
 }
 
-function valueWanted(option: Option): Wanted {
+function valueWanted(command: CliCommand, option: Option): Wanted {
   if (option.argChoices) {
     return { kind: 'candidates', candidates: option.argChoices.map((value) => ({ value, description: '' })) };
   }
-  return { kind: 'lookup', completion: optionValues[option.attributeName()] ?? 'none' };
+  const name = option.attributeName();
+  return { kind: 'lookup', completion: command.optionCompletions[name] ?? optionValues[name] ?? 'none' };
 }
 
 function optionsOf(program: CliCommand, command: CliCommand): readonly Option[] {
