@@ -252,13 +252,14 @@ export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDr
       );
     },
     async *use(ref, isFollowing, signal) {
-      let before = new Map<string, number>();
+      const ticksOf = (processes: readonly RunningProcess[]) =>
+        new Map(processes.map(({ pid, startTicks, cpuTicks }) => [`${pid}/${startTicks}`, cpuTicks]));
+      let before = ticksOf(await markedProcesses(clusterMark(ref)));
       let beforeMs = performance.now();
       do {
         await rest(useMs, signal);
         const found = await markedProcesses(clusterMark(ref));
         const nowMs = performance.now();
-        const ticks = new Map(found.map(({ pid, startTicks, cpuTicks }) => [`${pid}/${startTicks}`, cpuTicks]));
         const byMember = new Map<string, MemberUse>();
         for (const { pid, startTicks, mark, memoryBytes, cpuTicks } of found) {
           const member = mark.slice(clusterMark(ref).length);
@@ -273,7 +274,7 @@ export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDr
           });
         }
         yield [...byMember.values()];
-        before = ticks;
+        before = ticksOf(found);
         beforeMs = nowMs;
       } while (isFollowing && !signal.aborted);
     },

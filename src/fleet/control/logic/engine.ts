@@ -74,6 +74,7 @@ export function createEngine(parts: ControlParts, limits: () => EngineLimits): E
     );
     const what = blueprint === '' ? 'any blueprint' : `blueprint "${blueprint}"`;
     if (fitting.length === 0) {
+      if (blueprint !== '') await parts.blueprint(blueprint);
       throw notFound(`No cluster of ${what} with these parameters is in the pool${tried}`, {
         reason: 'no_match',
         hint: 'Ask with `wait_seconds` to have one built, or ask an administrator for one.',

@@ -137,7 +137,8 @@ function readSpecFields(spec: HostSpecMessage): Omit<HostSpec, 'type'> {
 
 /** Those fields of a spec that the mask names. Errors: `invalid_argument` for one that there is not. */
 export function readHostChanges(host: Host, paths: readonly string[]): Partial<HostSpec> {
-  const spec = readHostSpec(host);
+  if (!host.spec) throw invalidArgument('A host needs a spec');
+  const spec = { type: readAgentType(host.spec.type), ...readSpecFields(host.spec) };
   const changes: Record<string, unknown> = {};
   for (const path of paths) {
     const field = path.replace(/^spec\./, '').replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());

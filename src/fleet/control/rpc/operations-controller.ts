@@ -84,10 +84,29 @@ export function operationsRpc(parts: OperationsParts): Binding {
         (host === '' || event.host === host) &&
         (cluster === '' || event.cluster === cluster) &&
         (own === undefined || own.has(event.name) || (event.cluster !== '' && own.has(event.cluster)));
-      const from = last > 0 ? Math.max(Number(after), (await events.source.head(signal)) - last) : Number(after);
+      const from = last > 0 ? Math.max(Number(after), await placeOfLast(events, last, fits, signal)) : Number(after);
       yield* watchEvents(events, { after: from, isFollowing: follow }, fits, signal);
     },
   });
+}
+
+/** The position before the last so many events that fit. */
+async function placeOfLast(
+  { source, oldest }: EventFeed,
+  count: number,
+  fits: (event: FleetEvent) => boolean,
+  signal: AbortSignal,
+): Promise<number> {
+  const first = await oldest();
+  let left = count;
+  for (let end = await source.head(signal); end > first; ) {
+    const start = Math.max(first, end - readMax);
+    const piece = (await source.read(start, end - start, signal)).map(decode).filter(fits);
+    if (piece.length >= left) return Number(piece.at(-left)?.position ?? start) - 1;
+    left -= piece.length;
+    end = start;
+  }
+  return first;
 }
 
 /** Events after a position, oldest first, with their place and time; those still to come too when following. */
