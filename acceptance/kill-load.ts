@@ -177,17 +177,16 @@ function byRest(product: Product, folder: string, random: () => number): Client 
       const target = pick(paths, random);
       const content = own.get(path);
       const dice = random();
-      const note =
-        (after: ReadonlyMap<string, string | undefined>) =>
-        async (answer: Response): Promise<boolean> => {
-          const ok = await isOk(answer);
-          if (ok) for (const [at, text] of after) own.set(at, text);
-          else for (const at of after.keys()) own.delete(at);
-          return ok;
-        };
+      /** What is not answered well is not known any more, also when nothing is answered at all. */
+      const send = async (after: Contents, request: Promise<Response>): Promise<boolean> => {
+        for (const at of after.keys()) own.delete(at);
+        const ok = await isOk(await request);
+        if (ok) for (const [at, text] of after) own.set(at, text);
+        return ok;
+      };
       if (dice < 0.2 && content !== undefined) {
         const after = new Map([[path, undefined]]);
-        return { what: 'REST DELETE', after, send: () => product.rest('DELETE', `/api/v1/tree/${path}`).then(note(after)) };
+        return { what: 'REST DELETE', after, send: () => send(after, product.rest('DELETE', `/api/v1/tree/${path}`)) };
       }
       if (dice < 0.4 && content !== undefined && path !== target) {
         const after = new Map([
@@ -195,15 +194,11 @@ function byRest(product: Product, folder: string, random: () => number): Client 
           [target, content],
         ] as [string, string | undefined][]);
         const json = { target, overwrite: true };
-        return {
-          what: 'REST move',
-          after,
-          send: () => product.rest('POST', `/api/v1/tree/${path}:move`, { json }).then(note(after)),
-        };
+        return { what: 'REST move', after, send: () => send(after, product.rest('POST', `/api/v1/tree/${path}:move`, { json })) };
       }
       const body = contentOf(path, seq, sizeOf(random));
       const after = new Map([[path, body]]);
-      return { what: 'REST PUT', after, send: () => product.rest('PUT', `/api/v1/content/${path}`, { body }).then(note(after)) };
+      return { what: 'REST PUT', after, send: () => send(after, product.rest('PUT', `/api/v1/content/${path}`, { body })) };
     },
   };
 }
