@@ -56,7 +56,7 @@ async function upload(client: S3Client, path: string, parts: readonly Uint8Array
   }
   const list = etags.map((etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${etag}</ETag></Part>`).join('');
   const body = `<CompleteMultipartUpload>${list}</CompleteMultipartUpload>`;
-  const done = await client.send('POST', path, { query: { uploadId }, body });
+  const done = await client.send('POST', path, { query: { uploadId }, body, headers: { ...kind.read } });
   assert.equal(done.status, 200, done.text);
   return uploadId;
 }
@@ -204,7 +204,7 @@ for (const from of [plain, ...kinds]) {
       const part = await client.send('PUT', '/other/c', { query, headers });
       const etag = /<ETag>(.*)<\/ETag>/.exec(part.text)?.[1];
       const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${etag}</ETag></Part></CompleteMultipartUpload>`;
-      await client.send('POST', '/other/c', { query: { uploadId }, body });
+      await client.send('POST', '/other/c', { query: { uploadId }, body, headers: { ...to.read } });
       const get = await client.send('GET', '/other/c', { headers: { ...to.read } });
       assert.ok(get.bytes.equals(content.subarray(10, 110_000)));
     });
