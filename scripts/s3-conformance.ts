@@ -40,8 +40,8 @@ try {
   const configuration = join(folder, 's3tests.conf');
   await writeFile(configuration, configurationText(server.port, server.users));
   const wanted = (part: string): string => (values.filter === '' ? part : `(${values.filter}) and (${part})`);
-  const together = await pytest(configuration, 'together', wanted(`not (${alone})`), Number(values.workers));
-  const results = [...together, ...(await pytest(configuration, 'alone', wanted(alone), 0))];
+  const first = await pytest(configuration, 'alone', wanted(alone), 0);
+  const results = [...first, ...(await pytest(configuration, 'together', wanted(`not (${alone})`), Number(values.workers)))];
   process.exitCode = await report(results);
 } finally {
   await rm(folder, { recursive: true, force: true });
@@ -67,7 +67,7 @@ async function report(results: readonly CaseResult[]): Promise<number> {
 async function pytest(configuration: string, name: string, filter: string, workers: number): Promise<readonly CaseResult[]> {
   const junit = join(folder, `${name}.xml`);
   const python = process.env['CELLAR_CONFORMANCE_PYTHON'] ?? 'python3';
-  const options = ['-p', 'no:cacheprovider', '-q', '--tb=no', '--timeout=300', '-n', String(workers), `--junitxml=${junit}`];
+  const options = ['-p', 'no:cacheprovider', '-q', '--tb=no', '--timeout=1200', '-n', String(workers), `--junitxml=${junit}`];
   const child = spawn(python, ['-m', 'pytest', ...options, '-k', filter, 's3tests/functional'], {
     cwd: checkout,
     env: { ...process.env, S3TEST_CONF: configuration, PYTHONDONTWRITEBYTECODE: '1' },

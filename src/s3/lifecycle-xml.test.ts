@@ -32,11 +32,6 @@ const cases: readonly (readonly [what: string, rules: string, code: string])[] =
   ['a long id', rule(`<Filter/>${days}`).replace('<ID>r', `<ID>${'r'.repeat(256)}`), 'InvalidArgument'],
   ['the same id twice', rule(`<Filter/>${days}`).repeat(2), 'InvalidArgument'],
   [
-    'two conditions without And',
-    rule(`<Filter><Prefix>a</Prefix><ObjectSizeLessThan>3</ObjectSizeLessThan></Filter>${days}`),
-    'MalformedXML',
-  ],
-  [
     'markers with tags',
     rule(
       '<Filter><Tag><Key>a</Key><Value>b</Value></Tag></Filter><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>',
@@ -56,6 +51,12 @@ const cases: readonly (readonly [what: string, rules: string, code: string])[] =
     'NotImplemented',
   ],
   ['all is well', rule(`<Filter/>${days}`), 'ok'],
+  ['a transition at noon', rule(`<Filter/>${days}<Transition><Date>2030-01-01T12:00:00Z</Date></Transition>`), 'InvalidArgument'],
+  [
+    'two conditions without And',
+    rule(`<Filter><Prefix>a</Prefix><ObjectSizeLessThan>3</ObjectSizeLessThan></Filter>${days}`),
+    'ok',
+  ],
 ];
 for (const [what, rules, code] of cases) test(`lifecycle: ${what}`, () => assert.equal(codeOf(rules), code));
 

@@ -28,9 +28,10 @@ function readRule(node: XmlNode, at: number): LifecycleRule {
   const id = node.value('ID') || `rule-${createHash('sha256').update(`${at}`).digest('hex').slice(0, 12)}`;
   if (id.length > idLengthMax) throw invalid(`ID length should not exceed allowed limit of ${idLengthMax}`);
   for (const name of ['Transition', 'NoncurrentVersionTransition']) {
-    const dates = node.all(name).map((transition) => transition.value('Date')?.trim());
-    if (dates.some((date) => date !== undefined && parseIsoTime(date) === undefined)) throw new S3Error('MalformedXML');
-    if (dates.length > 0) throw new S3Error('NotImplemented', `${name}: there is only one kind of storage to move objects to`);
+    const transitions = node.all(name);
+    for (const date of transitions.flatMap((one) => one.value('Date')?.trim() ?? [])) readMidnight(date);
+    if (transitions.length > 0)
+      throw new S3Error('NotImplemented', `${name}: there is only one kind of storage to move objects to`);
   }
   const [expiration, noncurrent, abort] = ['Expiration', 'NoncurrentVersionExpiration', 'AbortIncompleteMultipartUpload'].map(
     (name) => node.all(name)[0],
@@ -56,7 +57,7 @@ function readRule(node: XmlNode, at: number): LifecycleRule {
   return rule;
 }
 
-/** One condition, or any number of them inside `And`. */
+/** Any number of conditions, inside `And` as they should be or, as many tools write them, without. */
 function readFilter(node: XmlNode): LifecycleFilter {
   const [and] = node.all('And');
   const from = and ?? node;
@@ -68,8 +69,6 @@ function readFilter(node: XmlNode): LifecycleFilter {
   ];
   const tagCount = from.all('Tag').length;
   if (Object.keys(tags).length < tagCount) throw new S3Error('InvalidRequest', 'Duplicate Tag Keys are not allowed.');
-  const count = tagCount + [prefix, above, below].filter((value) => value !== undefined).length;
-  if (!and && count > 1) throw new S3Error('MalformedXML');
   if (above !== undefined && below !== undefined && above >= below)
     throw new S3Error('InvalidRequest', 'ObjectSizeGreaterThan must be less than ObjectSizeLessThan');
   return {
@@ -91,14 +90,17 @@ function readExpiration(node: XmlNode): Partial<LifecycleRule> {
   const [days, date, markers] = [node.value('Days'), node.value('Date')?.trim(), node.value('ExpiredObjectDeleteMarker')?.trim()];
   if ([days, date, markers].filter((value) => value !== undefined).length !== 1) throw new S3Error('MalformedXML');
   if (days !== undefined) return { expireAfterDays: readCount(node, 'Days', 'Expiration') };
-  if (date !== undefined) {
-    const timeMs = parseIsoTime(date);
-    if (timeMs === undefined) throw new S3Error('MalformedXML');
-    if (timeMs % dayMs !== 0) throw invalid("'Date' must be at midnight GMT");
-    return { expireAtMs: timeMs };
-  }
+  if (date !== undefined) return { expireAtMs: readMidnight(date) };
   if (markers !== 'true' && markers !== 'false') throw new S3Error('MalformedXML');
   return { expiresDeleteMarkers: markers === 'true' };
+}
+
+/** Unit: milliseconds since 1970. */
+function readMidnight(date: string): number {
+  const timeMs = parseIsoTime(date);
+  if (timeMs === undefined) throw new S3Error('MalformedXML');
+  if (timeMs % dayMs !== 0) throw invalid("'Date' must be at midnight GMT");
+  return timeMs;
 }
 
 function readNoncurrent(node: XmlNode): Partial<LifecycleRule> {

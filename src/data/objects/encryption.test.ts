@@ -56,7 +56,7 @@ async function upload(client: S3Client, path: string, parts: readonly Uint8Array
   }
   const list = etags.map((etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${etag}</ETag></Part>`).join('');
   const body = `<CompleteMultipartUpload>${list}</CompleteMultipartUpload>`;
-  const done = await client.send('POST', path, { query: { uploadId }, body, headers: { ...kind.read } });
+  const done = await client.send('POST', path, { query: { uploadId }, body, headers: { ...read } });
   assert.equal(done.status, 200, done.text);
   return uploadId;
 }

@@ -1,7 +1,7 @@
 import { checksumAlgorithms } from '#lib/checksum.ts';
 import { type XmlNode, xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
-import type { CompletedPart, CompleteOptions, CustomerKey, UploadInfo, UploadName } from '../backend.ts';
+import type { CompletedPart, CompleteOptions, CustomerKey, UploadName } from '../backend.ts';
 import type { S3Call } from '../call.ts';
 import { readCustomerKey } from '../encryption-headers.ts';
 import { S3Error } from '../errors.ts';
@@ -48,18 +48,14 @@ export async function completeMultipartUpload(call: S3Call): Promise<S3Answer> {
   };
 }
 
-/** The client's key is needed where its parts have checksums, and where it is given it has to be theirs. */
+/** The client's key, which has to be that of the parts. What was completed already may be completed again; only the backend knows. */
 async function readKey({ backend, headers }: S3Call, upload: UploadName): Promise<CustomerKey | undefined> {
-  const given = readCustomerKey(headers);
-  let info: UploadInfo;
   try {
-    info = await backend.headUpload(upload);
+    return partKey(headers, (await backend.headUpload(upload)).encryption);
   } catch (error) {
-    // What was completed may be completed again; only the backend knows.
-    if (S3Error.from(error).code === 'NoSuchUpload') return given;
+    if (S3Error.from(error).code === 'NoSuchUpload') return readCustomerKey(headers);
     throw error;
   }
-  return given || info.checksum ? partKey(headers, info.encryption) : undefined;
 }
 
 /** What the sender says the whole object is; the headers of a checksum are about the object here, not about the request's body. */

@@ -13,7 +13,10 @@ export async function getObject(call: S3Call): Promise<S3Answer> {
   refuseEncryption(call.headers);
   try {
     const customerKey = readCustomerKey(call.headers);
+    const partNumber = call.query.get('partNumber');
     const select = (found: ObjectInfo): ByteRange | undefined => {
+      // Which parts there are is known without the key.
+      if (partNumber !== undefined) partRange(found, partNumber);
       assertReadableWith(customerKey, found.encryption);
       return selectRange(call, found);
     };

@@ -50,8 +50,8 @@ export class ObjectReader {
     const { fd, info, stored } = await this.#open(key, versionId);
     let isHandedOver = false;
     try {
-      const decoder = this.#decoder(stored, options.customerKey);
       const range = select(info);
+      const decoder = this.#decoder(stored, options.customerKey);
       if (fd === undefined) return { info, range, body: new Uint8Array(0) };
       const part = range ?? { first: 0, last: info.sizeBytes - 1 };
       if (decoder || rangeSizeBytes(part) > wholeReadSizeBytesMax) {
