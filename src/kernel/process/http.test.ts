@@ -193,6 +193,15 @@ test('a body that is expected is asked for only when the service reads it', asyn
   assert.match(accepted, /hello/);
 });
 
+test('bytes beyond ASCII in headers pass unchanged, also of a request that expects to be asked', async () => {
+  const said = await raw(
+    'PUT /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: é\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n',
+    /100 Continue/,
+    'hello',
+  );
+  assert.match(said, /x-type: é\r\n/);
+});
+
 test('a client that leaves ends the request at the service', async () => {
   aborted = Promise.withResolvers();
   const request = httpRequest({ host: '127.0.0.1', port, path: '/wait' });

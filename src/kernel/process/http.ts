@@ -170,19 +170,22 @@ function pass(peer: Peer, service: string, request: IncomingMessage, response: S
   const isChunked = request.headers['content-length'] === undefined && isOpenEnded;
   const hasBody = isChunked || (request.headers['content-length'] ?? '0') !== '0';
   const send = 'socketPath' in peer ? httpRequest : secureRequest;
+  const sent = endToEnd(request.rawHeaders);
+  // Node sends a head with `Expect` at once and as UTF-8, which changes bytes beyond ASCII in it: such a body is just read.
+  const isPlain = !sent.some((text) => /[^\t\x20-\x7e]/.test(text));
+  const isExpecting = isPlain && request.headers.expect?.toLowerCase() === '100-continue';
   const upstream = send({
     ...peer,
     method: request.method,
     path: request.url,
     // Said for every method: else Node sends the body of a GET or DELETE without its length, and the peer takes it for a next request.
     headers: [
-      ...endToEnd(request.rawHeaders),
+      ...(isPlain ? sent : without(sent, 'expect')),
       ...(isChunked ? ['transfer-encoding', 'chunked'] : []),
       ...[serviceHeader, service, clientHeader, formatClient(clientOf(request))],
     ],
     setHost: false,
   });
-  const isExpecting = request.headers.expect?.toLowerCase() === '100-continue';
   const onClientGone = (): void => {
     if (!response.writableFinished) upstream.destroy();
   };
@@ -226,8 +229,7 @@ function pass(peer: Peer, service: string, request: IncomingMessage, response: S
       // Reading the body is what makes our own server say `100 Continue`.
       request.pipe(upstream);
     });
-    // Sends the head as `flushHeaders` does, which however would change bytes beyond ASCII in it.
-    upstream.write('', 'latin1');
+    upstream.flushHeaders();
   } else request.pipe(upstream);
   request.once('aborted', () => upstream.destroy());
   return promise;
@@ -242,6 +244,10 @@ function endToEnd(raw: readonly string[]): string[] {
   }
   return out;
 }
+
+/** Headers without one of them. */
+const without = (headers: readonly string[], name: string): string[] =>
+  headers.filter((_, index) => headers[index - (index % 2)]?.toLowerCase() !== name);
 
 function away(service: string, why: string, cause?: unknown): Error {
   return unavailable(`Cannot reach ${service}: ${why}`, {
