@@ -33,7 +33,7 @@ const deletesMax = 100_000;
 /** New entries are kept as well, since what they were moved from may come later. Beyond so many they are told, and such moves missed. */
 const foundMax = 20_000;
 /** There is nothing to wait for in a first pass. */
-const foundFirstMax = 2000;
+const foundFirstMax = 1000;
 const deleteBatch = 1000;
 const examplesMax = 20;
 /** A file that was written since may be written still. */

@@ -36,7 +36,7 @@ export class Teller {
 
 /** How many paths one question to the index carries, and how many changes one telling. */
 const askMax = 1000;
-const tellMax = 2000;
+const tellMax = 1000;
 const namesMax = 1000;
 
 /** The tree as the index has it: asked, and told what is different. Errors: those of the index. */
