@@ -162,11 +162,9 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     oldest: async () =>
       (await database.get<{ trimmed: number }>('select trimmed from cellar_streams where name = $1', 'fleet'))?.trimmed ?? 0,
   };
-  const probe = async (host: string, callSignal: AbortSignal): Promise<void> =>
-    void (await sights.since(host, performance.now(), callSignal));
   return {
     bindings: [
-      hostsRpc({ ...parts, probe }),
+      hostsRpc({ ...parts, sights }),
       clustersRpc({ ...parts, sights, planOf }),
       engineRpc({ ...parts, engine, statistics, events, planOf }),
       operationsRpc({ ...parts, events }),

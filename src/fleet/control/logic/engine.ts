@@ -77,13 +77,13 @@ export function createEngine(parts: ControlParts, limits: () => EngineLimits): E
       if (blueprint !== '') await parts.blueprint(blueprint);
       throw notFound(`No cluster of ${what} with these parameters is in the pool${tried}`, {
         reason: 'no_match',
-        hint: 'Ask with `wait_seconds` to have one built, or ask an administrator for one.',
+        hint: 'Wait for one to be built (`--wait`; over REST `wait_seconds`), or ask an administrator for one.',
       });
     }
     const used = fitting.filter(({ claim: id }) => id !== '').length;
     throw exhausted(`No cluster of ${what} is free: ${used} of ${fitting.length} are used, the others are not ready${tried}`, {
       reason: 'none_free',
-      hint: 'Try again later, or wait with `wait_seconds`.',
+      hint: 'Try again later, or wait for one (`--wait`; over REST `wait_seconds`).',
       retryAfterMs: 5000,
     });
   }

@@ -41,26 +41,32 @@ export class HostSights {
     const last = this.#last.get(host);
     if (last && last.askedMs >= sinceMs) return last;
     const asking = this.#asking.get(host);
-    if (asking && asking.askedMs >= sinceMs) return await asking.answer;
+    if (asking && asking.askedMs >= sinceMs) return await unlessAborted(asking.answer, signal);
     // A question that was asked too early has to end first, so that a slow engine is not asked twice at once.
-    await asking?.answer;
+    if (asking) await unlessAborted(asking.answer, signal);
     const now = this.#asking.get(host);
     if (now) return await this.since(host, sinceMs, signal);
     const askedMs = performance.now();
-    const answer = this.#ask(host, askedMs, signal).finally(() => this.#asking.delete(host));
+    const answer = this.#ask(host, askedMs).finally(() => this.#asking.delete(host));
     this.#asking.set(host, { askedMs, answer });
-    return await answer;
+    return await unlessAborted(answer, signal);
+  }
+
+  /** The last look, however old. */
+  latest(host: string): HostSight | NotSeen | undefined {
+    return this.#last.get(host);
   }
 
   forget(host: string): void {
     this.#last.delete(host);
   }
 
-  async #ask(host: string, askedMs: number, signal: AbortSignal): Promise<HostSight | NotSeen> {
+  /** Without the signal of whoever asked first: others share the answer, and one who leaves must not make a host look unreachable. */
+  async #ask(host: string, askedMs: number): Promise<HostSight | NotSeen> {
     let seen: HostSight | NotSeen;
     try {
       const driver = await this.#driverOf(host);
-      const sighting = await driver.observe(undefined, AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]));
+      const sighting = await driver.observe(undefined, AbortSignal.timeout(this.#timeoutMs));
       seen = { askedMs, ...grouped(sighting) };
     } catch (error) {
       const isSlow = error instanceof Error && error.name === 'TimeoutError';
@@ -71,6 +77,17 @@ export class HostSights {
     }
     this.#last.set(host, seen);
     return seen;
+  }
+}
+
+async function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const leave = (): void => reject(signal.reason);
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    return await Promise.race([answer, promise]);
+  } finally {
+    signal.removeEventListener('abort', leave);
   }
 }
 

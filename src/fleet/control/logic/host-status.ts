@@ -1,5 +1,6 @@
 import type { HostState, StoredHost } from '../store/store.ts';
 import { type HostSight, isSeen, type NotSeen } from './host-sights.ts';
+import type { Condition } from './model.ts';
 
 /** Failed looks in a row before a host counts as unreachable: one lost answer is not an outage. */
 const failuresMax = 3;
@@ -10,20 +11,18 @@ export function hostChanges(host: StoredHost, sight: HostSight | NotSeen, nowMs:
   if (isSeen(sight)) {
     const state = stays.includes(host.state) ? host.state : 'active';
     if (state === host.state && host.failures === 0) return undefined;
-    const reachable = { type: 'Reachable', status: 'true', reason: 'HostAnswers', message: '', changedMs: nowMs } as const;
-    return { state, failures: 0, seenMs: nowMs, conditions: [reachable] };
+    return { state, failures: 0, seenMs: nowMs, conditions: [reachable(sight, nowMs)] };
   }
   const failures = Math.min(host.failures + 1, failuresMax);
   if (failures === host.failures) return undefined;
   if (failures < failuresMax) return { failures };
-  const { reason, message } = sight.error;
   const state = stays.includes(host.state) ? host.state : 'unreachable';
-  const unreachable = {
-    type: 'Reachable',
-    status: 'false',
-    reason: reason || 'HostUnreachable',
-    message,
-    changedMs: nowMs,
-  } as const;
-  return { state, failures, conditions: [unreachable] };
+  return { state, failures, conditions: [reachable(sight, nowMs)] };
+}
+
+/** Whether the engine of a host answered, and why not. */
+export function reachable(sight: HostSight | NotSeen, nowMs: number): Condition {
+  if (isSeen(sight)) return { type: 'Reachable', status: 'true', reason: 'HostAnswers', message: '', changedMs: nowMs };
+  const { reason, message } = sight.error;
+  return { type: 'Reachable', status: 'false', reason: reason || 'HostUnreachable', message, changedMs: nowMs };
 }

@@ -3,7 +3,10 @@ import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
 import { invalidArgument, notFound } from '#kernel/fault.ts';
 import { cutPage, decodePageToken, pageSizeDefault } from '#kernel/paging.ts';
 import type { ControlParts } from '../logic/control-parts.ts';
+import { type HostSights, isSeen } from '../logic/host-sights.ts';
+import { reachable } from '../logic/host-status.ts';
 import { cleanHost, createHost, deleteHost, drainHost, fillupHost, resetHost, updateHost } from '../logic/host-verbs.ts';
+import type { HostUse, StoredHost } from '../store/store.ts';
 import {
   hostMessage,
   operationMessage,
@@ -19,17 +22,22 @@ const list = 'hosts';
 const pieceSize = 500;
 
 export interface HostsParts extends ControlParts {
-  /** Asks the engine now, so that what is answered is no older than the question. */
-  readonly probe: (host: string, signal: AbortSignal) => Promise<void>;
+  readonly sights: HostSights;
 }
 
 export function hostsRpc(parts: HostsParts): Binding {
-  const { store } = parts;
+  const { store, sights, now } = parts;
   const get = async (name: string) => {
     const host = await store.host(name);
     if (!host)
       throw notFound(`There is no host "${name}"`, { reason: 'host_missing', hint: '`cellar hosts` shows those there are.' });
     return host;
+  };
+  /** With when its engine last answered, which is not stored each time. */
+  const describe = (host: StoredHost & Partial<HostUse>) => {
+    const sight = sights.latest(host.name);
+    const sightMs = sight && isSeen(sight) ? now() - (performance.now() - sight.askedMs) : 0;
+    return hostMessage({ ...host, seenMs: Math.max(host.seenMs, Math.round(sightMs)) });
   };
   return implement(Hosts, {
     async createHost({ host }, { caller }) {
@@ -38,8 +46,14 @@ export function hostsRpc(parts: HostsParts): Binding {
       return hostMessage(await get(host.name));
     },
     async getHost({ name, probe }, { signal }) {
-      if (probe) await parts.probe(name, signal);
-      return hostMessage(await get(name));
+      const host = await get(name);
+      if (!probe) return describe(host);
+      // No older than the question.
+      const sight = await sights.since(name, performance.now(), signal);
+      return describe({
+        ...(await get(name)),
+        ...(isSeen(sight) ? {} : { state: 'unreachable', conditions: [reachable(sight, now())] }),
+      });
     },
     async listHosts(request) {
       const limit = request.pageSize || pageSizeDefault;
@@ -57,7 +71,7 @@ export function hostsRpc(parts: HostsParts): Binding {
         after = piece.at(-1)?.name ?? '';
       }
       const [page, nextPageToken] = cutPage(list, found, limit, ({ name }) => name);
-      return { hosts: page.map(hostMessage), nextPageToken };
+      return { hosts: page.map(describe), nextPageToken };
     },
     async updateHost({ host, updateMask }, { caller }) {
       if (!host) throw invalidArgument('A host is missing in the request');

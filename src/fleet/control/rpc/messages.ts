@@ -223,7 +223,8 @@ export function claimMessage(
   const { id, state, user, userName, labels, boundMs, endedMs, endReason } = claim;
   return {
     ...{ id, user, userName, labels, place, endReason, state: claimStates[state] },
-    ...(cluster ? { cluster } : {}),
+    // Of an ended one the name alone: the cluster is another's by now.
+    ...(cluster ? { cluster } : claim.cluster === '' ? {} : { cluster: { name: claim.cluster } }),
     ...stamp('applyTime', claim.appliedMs),
     ...stamp('bindTime', boundMs),
     ...stamp('expireTime', claim.expireMs),
