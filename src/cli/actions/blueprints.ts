@@ -115,8 +115,8 @@ export async function addBlueprint(context: CliContext, file: string): Promise<v
   const blueprints = await client(context, Blueprints);
   const { problems } = await blueprints.validateBlueprint({ text: content }, { signal });
   if (problems.length > 0) {
-    const lines = problems.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`);
-    throw invalidArgument(`Cannot add ${file}: it has ${plural(problems.length, 'problem')}: ${lines.join('; ')}`);
+    const violations = problems.map(({ line, column, message }) => ({ field: `${file}:${line}:${column}:`, message }));
+    throw invalidArgument(`Cannot add ${file}: it has ${plural(problems.length, 'problem')}`, { violations });
   }
   const name = String((parse(content) as { name?: unknown }).name);
   const blueprint = await blueprints.putBlueprint({ name, text: content }, { signal });
