@@ -1,4 +1,4 @@
-import { aborted } from '#kernel/fault.ts';
+import { aborted, Fault } from '#kernel/fault.ts';
 import type { ObjectBody, ObjectInfo, PutOptions, WriteCondition } from '#s3/backend.ts';
 import type { ObjectRow, StoreChange, StoredObject } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
@@ -42,12 +42,27 @@ export class ObjectWriter {
       const etag = encoder?.etagOf(md5Hex) ?? md5Hex;
       const commit = { ...attributesOf(options), etag, checksums, condition: options.condition };
       if (!isFolder || file.sizeBytes > 0) return await this.commit(key, file, commit);
-      if (this.#disk.settings.versioning === undefined) return await this.#markers.make(key, commit, options.condition);
+      if (this.#disk.settings.versioning === undefined) {
+        // Content that was put at the key would be found before its folder.
+        const isHard = this.#disk.hasHardKeys && (await this.#finder.find(key))?.kind === 'hard';
+        const info = isHard ? undefined : await this.#makeFolder(key, commit);
+        return info ?? (await this.commit(key, file, commit));
+      }
       // Its versions need contents; a tree of files needs the folder.
       const info = await this.commit(key, file, commit);
-      await this.#markers.make(key, { etag, headers: {}, checksums: {} }, undefined);
+      await this.#makeFolder(key, { etag, headers: {}, checksums: {} });
       return info;
     });
+  }
+
+  /** `undefined` when a file has the name, or that of a folder on the way: the key is none of a folder then. */
+  async #makeFolder(key: string, { condition, ...stored }: CommitOptions): Promise<ObjectInfo | undefined> {
+    try {
+      return await this.#markers.make(key, stored, condition);
+    } catch (error) {
+      if (error instanceof Fault && error.reason === 'key_conflict') return undefined;
+      throw error;
+    }
   }
 
   /** Gives a written file its key. The commit point of every write: before it nothing is visible, after it everything is. */
