@@ -1108,7 +1108,7 @@ export const CheckIndexResponse_Finding_KindSchema: GenEnum<CheckIndexResponse_F
  */
 export type Snapshot = Message<"cellar.data.v1.Snapshot"> & {
   /**
-   * Such as "20261121T093000Z-5f2c".
+   * Such as "20261121T093000123Z-5f2c".
    *
    * @generated from field: string name = 1;
    */
