@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { createS3Client } from '../src/s3/testing/client.ts';
 import { benchCredentials } from './objects-parts.ts';
 import { isQuick, median, report } from './report.ts';
-import { startPinned } from './s3-servers.ts';
+import { pinned, startPinned } from './s3-servers.ts';
 
 const runs = isQuick ? 3 : 7;
 const runMs = isQuick ? 1_000 : 4_000;
@@ -30,7 +30,8 @@ try {
   }
   const load = async (port: number, ms: number): Promise<number> => {
     const args = [join(import.meta.dirname, 's3-load.ts'), port, connections, ms, objects].map(String);
-    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const [program = '', ...rest] = pinned(1, [process.execPath, ...args]);
+    const { stdout } = await promisify(execFile)(program, rest);
     return (JSON.parse(stdout) as { perSecond: number }).perSecond;
   };
   const servers = { 'bare server': bare, cellar };

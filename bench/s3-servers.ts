@@ -14,10 +14,14 @@ const hasTaskset = spawnSync('taskset', ['-V']).error === undefined;
 /** Unit: microseconds. */
 const tickUs = 10_000;
 
+/** A command as it is run on one core, where the system can do that. */
+export const pinned = (core: number, command: readonly string[]): readonly string[] =>
+  hasTaskset ? ['taskset', '-c', String(core), ...command] : command;
+
 /** A server of this folder in a process of its own, on one core where the system can do that. */
 export async function startPinned(script: string, args: readonly string[], flags: readonly string[] = []): Promise<PinnedServer> {
   const command = [process.execPath, ...flags, join(import.meta.dirname, script), ...args];
-  const [program = '', ...rest] = hasTaskset ? ['taskset', '-c', '0', ...command] : command;
+  const [program = '', ...rest] = pinned(0, command);
   const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
   const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
   const { port } = JSON.parse(line) as { port: number };
