@@ -38,7 +38,7 @@ const hardKeys = [
 ];
 
 async function check(t: TestContext, keys: readonly string[], verbs: readonly Verb[], hasVersions: boolean): Promise<void> {
-  const next = await besideReference(t, { keys, hasVersions });
+  const next = await besideReference(t, { hasVersions });
   const property = fc.asyncProperty(stepsOf(keys, verbs, 30), async (steps) => {
     const pair = await next();
     for (const step of steps) await pair.take(step);

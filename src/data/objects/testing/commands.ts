@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { Fault } from '#kernel/fault.ts';
-import type { Backend, ListedVersion, ObjectBody, ObjectInfo, ObjectRef, PartInfo } from '#s3/backend.ts';
+import type {
+  Backend,
+  CompletedPart,
+  ListedVersion,
+  ObjectBody,
+  ObjectInfo,
+  ObjectRef,
+  PartInfo,
+  UploadName,
+} from '#s3/backend.ts';
 import { storedBody } from '#s3/stored-body.ts';
 import type { FaultPlan } from './faulty-fs.ts';
 
@@ -144,9 +153,8 @@ async function answerOf(backend: Backend, bucket: string, command: Command): Pro
       return upload && partLine(await backend.putPart(upload, command.part, textBody(command.text)));
     }
     case 'complete': {
-      const upload = await uploadOf(backend, bucket, command.upload);
-      const parts = upload && (await backend.listParts(upload));
-      return upload && parts?.length ? factsOf(await backend.completeUpload(upload, parts)) : undefined;
+      const completion = await completionOf(backend, bucket, command.upload);
+      return completion && factsOf(await backend.completeUpload(completion.upload, completion.parts));
     }
     case 'abort': {
       const upload = await uploadOf(backend, bucket, command.upload);
@@ -155,8 +163,15 @@ async function answerOf(backend: Backend, bucket: string, command: Command): Pro
   }
 }
 
+export interface Completion {
+  readonly upload: UploadName;
+  readonly parts: readonly CompletedPart[];
+}
+
 /** What is in a bucket, in words that are the same for every backend. */
 export interface Contents {
+  readonly versioning: string | undefined;
+  readonly keys: readonly string[];
   readonly listed: readonly unknown[];
   readonly current: readonly unknown[];
   readonly versions: readonly unknown[];
@@ -173,6 +188,8 @@ export async function contentsOf(backend: Backend, bucket: string, hasVersions: 
   const versions = hasVersions ? (await backend.listVersions(bucket, query)).versions : [];
   const uploads = await uploadsOf(backend, bucket);
   return {
+    versioning: (await backend.bucketSettings(bucket)).versioning,
+    keys: objects.map(({ key }) => key),
     listed: objects.map(lineOf),
     current,
     versions: await Promise.all(
@@ -204,6 +221,13 @@ async function uploadsOf(backend: Backend, bucket: string) {
 
 async function uploadOf(backend: Backend, bucket: string, place: number) {
   return (await uploadsOf(backend, bucket))[place];
+}
+
+/** What a client says to complete an upload; `undefined` when there is no such upload, or nothing in it. */
+export async function completionOf(backend: Backend, bucket: string, place: number): Promise<Completion | undefined> {
+  const upload = await uploadOf(backend, bucket, place);
+  const parts = upload && (await backend.listParts(upload));
+  return upload && parts?.length ? { upload, parts } : undefined;
 }
 
 async function textOf(body: Uint8Array | AsyncIterable<Uint8Array>): Promise<string> {
