@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { AgentType } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { Fault } from '#kernel/fault.ts';
+import { until } from '#kernel/testing/engines.ts';
 import { operator, startFleet, userNamed } from './testing/fleet-platform.ts';
 
 const withReason = (reason: string) => (error: unknown) => error instanceof Fault && error.reason === reason;
@@ -40,7 +41,9 @@ test('a host is filled, two users get a chain each and use it, released ones com
   assert.equal((await ann.engine.apply({ blueprint: 'evm-dev' })).id, first.id);
   for (const { cluster } of [first, second]) {
     const [from, to] = (await rpc(cluster?.endpoints['rpc'], 'eth_accounts')) as [string, string];
-    await rpc(cluster?.endpoints['rpc'], 'eth_sendTransaction', { from, to, value: '0x1' });
+    const hash = await rpc(cluster?.endpoints['rpc'], 'eth_sendTransaction', { from, to, value: '0x1' });
+    // The hash is known before the block is.
+    await until(async () => (await rpc(cluster?.endpoints['rpc'], 'eth_getTransactionReceipt', hash)) !== null);
     assert.equal(await rpc(cluster?.endpoints['rpc'], 'eth_blockNumber'), '0x1');
   }
   await assert.rejects(bob.engine.release({ id: first.id }), withReason('claim_missing'));

@@ -160,6 +160,8 @@ export interface NewObject {
 }
 
 export interface PutOptions extends NewObject {
+  /** Only where the key can be a file of a tree: it is not kept apart when something is in its way. Errors: `key_conflict`. */
+  readonly isForTree?: boolean | undefined;
   readonly condition?: WriteCondition | undefined;
 }
 

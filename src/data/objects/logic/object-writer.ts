@@ -1,4 +1,4 @@
-import { aborted, Fault } from '#kernel/fault.ts';
+import { aborted, Fault, invalidArgument } from '#kernel/fault.ts';
 import type { ObjectBody, ObjectInfo, PutOptions, WriteCondition } from '#s3/backend.ts';
 import type { ObjectRow, StoreChange, StoredObject } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
@@ -15,6 +15,8 @@ import { type TemporaryFile, writeTemporaryFile } from './temporary-file.ts';
 /** What is to be kept with a written file, and when it may be. */
 export interface CommitOptions extends Omit<StoredObject, 'versionId'> {
   readonly condition?: WriteCondition | undefined;
+  /** Not where a tree of files would not have it, see `PutOptions`. */
+  readonly isForTree?: boolean | undefined;
 }
 
 /** Writes the objects of one bucket. The verbs are those of `Backend`. */
@@ -40,7 +42,7 @@ export class ObjectWriter {
       await using file = await writeTemporaryFile(temporary, this.#disk.newId(), body, encoder);
       const { md5Hex, checksums } = file.digest;
       const etag = encoder?.etagOf(md5Hex) ?? md5Hex;
-      const commit = { ...attributesOf(options), etag, checksums, condition: options.condition };
+      const commit = { ...attributesOf(options), etag, checksums, condition: options.condition, isForTree: options.isForTree };
       if (!isFolder || file.sizeBytes > 0) return await this.commit(key, file, commit);
       if (this.#disk.settings.versioning === undefined) {
         // Content that was put at the key would be found before its folder.
@@ -56,7 +58,7 @@ export class ObjectWriter {
   }
 
   /** `undefined` when a file has the name, or that of a folder on the way: the key is none of a folder then. */
-  async #makeFolder(key: string, { condition, ...stored }: CommitOptions): Promise<ObjectInfo | undefined> {
+  async #makeFolder(key: string, { condition, isForTree: _, ...stored }: CommitOptions): Promise<ObjectInfo | undefined> {
     try {
       return await this.#markers.make(key, stored, condition);
     } catch (error) {
@@ -77,12 +79,17 @@ export class ObjectWriter {
   }
 
   /** `undefined` when something else came to the key's place meanwhile. */
-  async #tryCommit(key: string, file: TemporaryFile, { condition, ...options }: CommitOptions): Promise<ObjectInfo | undefined> {
+  async #tryCommit(
+    key: string,
+    file: TemporaryFile,
+    { condition, isForTree, ...options }: CommitOptions,
+  ): Promise<ObjectInfo | undefined> {
     const { settings } = this.#disk;
     const { versioning } = settings;
     const current = condition || versioning || this.#disk.hasHardKeys ? await this.#finder.find(key) : undefined;
     condition?.(current && this.#finder.infoOf(current));
     using place = await placeFor(this.#disk, key);
+    if (isForTree && place.kind === 'hard') throw inTheWay(key);
     const stored: Omit<StoredObject, 'versionId'> = {
       ...options,
       ...(file.envelope ? { envelope: file.envelope, plainSizeBytes: file.sizeBytes } : {}),
@@ -133,3 +140,9 @@ export class ObjectWriter {
     return changes;
   }
 }
+
+const inTheWay = (key: string): Fault =>
+  invalidArgument(`Cannot write ${JSON.stringify(key)}: a file, a folder or a link is in its way`, {
+    reason: 'key_conflict',
+    hint: 'Choose another name, or remove what is there.',
+  });

@@ -58,6 +58,7 @@ export function createObjectsController({
       const { bucket, key, contentType, ifAbsent, ifEtag } = upload.target;
       if (hasFiles) await assertFilePlace(backend, bucket, key);
       const info = await backend.put({ bucket, key }, upload.body, {
+        isForTree: hasFiles,
         headers: contentType === '' ? {} : { contentType },
         condition: ifAbsent || ifEtag !== '' ? writeCondition(key, ifAbsent, ifEtag) : undefined,
       });
