@@ -22,7 +22,8 @@ import type { Answer, EngineRef, Leftover, MemberQuestion, SeenMember, Sighting 
 
 /** What the agent's contract says, in the words of drivers, both ways. */
 
-const agentTypes: readonly AgentType[] = ['process', 'docker', 'swarm', 'kubernetes', 'simulated'];
+/** In the order of their numbers in the contract, from 1. */
+export const agentTypes: readonly AgentType[] = ['process', 'docker', 'swarm', 'kubernetes', 'simulated'];
 const states: Readonly<Record<SeenMember['state'], Member_State>> = {
   starting: Member_State.STARTING,
   running: Member_State.RUNNING,

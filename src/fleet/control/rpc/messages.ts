@@ -24,6 +24,7 @@ import {
 import { Operation_State, type OperationSchema } from '#gen/cellar/fleet/v1/operations_pb.ts';
 import { invalidArgument } from '#kernel/fault.ts';
 import type { AgentType, Health, Labels } from '../../common/words.ts';
+import { agentTypes, typeMessage } from '../../driver/messages.ts';
 import type { FleetEvent } from '../logic/events.ts';
 import type { ClusterState, Condition, Desired } from '../logic/model.ts';
 import type {
@@ -38,7 +39,6 @@ import type {
 } from '../store/store.ts';
 
 /** Words of the store and their numbers in the contract, both ways. */
-const agentTypes: readonly AgentType[] = ['process', 'docker', 'swarm', 'kubernetes', 'simulated'];
 const hostStates: Readonly<Record<HostState, HostStatus_State>> = {
   active: HostStatus_State.ACTIVE,
   unreachable: HostStatus_State.UNREACHABLE,
@@ -96,7 +96,6 @@ export const readHealth = (health: Cluster_Health): Health | undefined => wordOf
 export const readHostState = (state: HostStatus_State): HostState | undefined => wordOf(hostStates, state);
 export const readOperationState = (state: Operation_State): OperationState | undefined => wordOf(operationStates, state);
 export const readAgentType = (type: AgentTypeMessage): AgentType | undefined => agentTypes[type - 1];
-export const agentTypeMessage = (type: AgentType): AgentTypeMessage => (agentTypes.indexOf(type) + 1) as AgentTypeMessage;
 
 const time = (ms: number | undefined) => (ms ? timestampFromMs(ms) : undefined);
 /** Ports that members get where a host names no range of its own. */
@@ -152,7 +151,7 @@ export function hostMessage(host: StoredHost & Partial<HostUse>): MessageInitSha
   const { name, spec, conditions, generation, version, clusters = 0, free = 0, used = 0, weight = 0, engine } = host;
   return {
     name,
-    spec: { ...spec, type: agentTypeMessage(spec.type), templates: spec.templates.map((template) => ({ ...template })) },
+    spec: { ...spec, type: typeMessage(spec.type), templates: spec.templates.map((template) => ({ ...template })) },
     status: {
       ...{ clusters, free, used, weight, engine, state: hostStates[host.state], conditions: conditions.map(conditionMessage) },
       observedGeneration: BigInt(host.observedGeneration),
