@@ -105,6 +105,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       repair: { firstMs: 1000, maxMs: 5 * minuteMs },
     },
     mayRebuild: ({ host }) => guard.mayRebuild(host),
+    progress: new Map(),
     periodMs: () => settings.lookSeconds * 1000,
     concurrency: settings.buildsAtOnce,
     hostConcurrency: settings.buildsAtOncePerHost,

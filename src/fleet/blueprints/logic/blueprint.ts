@@ -42,6 +42,7 @@ export interface MemberTemplate {
   readonly role: string;
   /** Template of a whole number. */
   readonly count?: string | number;
+  /** Template. */
   readonly image?: string;
   /** Templates. */
   readonly command: readonly string[];
@@ -103,12 +104,16 @@ export interface HealthRule {
   readonly value?: string;
   /** The value as text. */
   readonly equals?: string;
+  /** Numbers: not less than this; a template. */
+  readonly atLeast?: string | number;
   /** Numbers: not further behind the highest of all members than this. */
   readonly within?: number;
   /** The same as that of most members. */
   readonly same?: boolean;
-  /** Numbers: the highest of all has grown in the last so many seconds. */
-  readonly growsSeconds?: number;
+  /** Numbers: the highest of all has grown in the last so many seconds; a template, and 0 asks for nothing. */
+  readonly growsSeconds?: string | number;
+  /** Having held once, the rule may fail for so long before it counts: a block needs a moment to get round. */
+  readonly patienceSeconds?: number;
   /** How many members have to be well: fewer is failed, not all is degraded. Absent: all. */
   readonly need?: 'all' | 'majority' | 'any' | number;
   /** For people, when it does not hold. */

@@ -13,8 +13,16 @@ export interface RuleAnswer {
   readonly message: string;
 }
 
-/** The highest value of a rule that has to grow, and when it last did; kept between two judgements. */
-export type Progress = Readonly<Record<string, { readonly value: number; readonly grewMs: number }>>;
+/** What is kept between two judgements, by rule. */
+export type Progress = Readonly<Record<string, RuleProgress>>;
+
+export interface RuleProgress {
+  /** Of a rule that has to grow: its highest value, and when it last grew. */
+  readonly value?: number;
+  readonly grewMs?: number;
+  /** When the rule last held. */
+  readonly heldMs?: number;
+}
 
 export interface Judged {
   readonly verdict: HealthVerdict;
@@ -39,21 +47,32 @@ export function judgeHealth(
   before: Progress,
   nowMs: number,
 ): Judged {
-  const progress: Record<string, Progress[string]> = {};
+  const progress: Record<string, RuleProgress> = {};
   const ruled = rules.map((rule) => {
     const given = answers.get(rule) ?? [];
-    const highest = Math.max(...given.map((answer) => numberOf(rule, answer)).filter(Number.isFinite));
-    if (rule.growsSeconds !== undefined && Number.isFinite(highest)) {
-      const known = before[rule.name];
-      progress[rule.name] = known && highest <= known.value ? { ...known, value: highest } : { value: highest, grewMs: nowMs };
-    }
-    const grown = progress[rule.name];
-    const isStill = grown !== undefined && nowMs - grown.grewMs > (rule.growsSeconds ?? 0) * 1000;
-    return judgeRule(rule, given, isStill);
+    const known = before[rule.name] ?? {};
+    const grown = growth(rule, given, known, nowMs);
+    const growsMs = Number(rule.growsSeconds ?? 0) * 1000;
+    const isStill = growsMs > 0 && grown.grewMs !== undefined && nowMs - grown.grewMs > growsMs;
+    const found = judgeRule(rule, given, isStill);
+    const heldMs = found.health === 'ok' ? nowMs : known.heldMs;
+    progress[rule.name] = { ...grown, ...(heldMs === undefined ? {} : { heldMs }) };
+    const isPatient = heldMs !== undefined && nowMs - heldMs <= (rule.patienceSeconds ?? 0) * 1000;
+    return isPatient && found.health !== 'unknown' ? { ...found, health: 'ok' as const } : found;
   });
   const worst = ruled.toSorted((a, b) => order.indexOf(b.health) - order.indexOf(a.health))[0];
   if (!worst || worst.health === 'ok') return { verdict: { health: 'ok', reason: 'AllWell', message: '' }, progress };
   return { verdict: { health: worst.health, reason: worst.name, message: worst.message }, progress };
+}
+
+/** A chain that was reorganised may be lower than before: that is no growth, and no standstill either until it lasts. */
+function growth(rule: HealthRule, answers: readonly RuleAnswer[], { value, grewMs }: RuleProgress, nowMs: number): RuleProgress {
+  if (rule.growsSeconds === undefined) return {};
+  const highest = Math.max(...answers.map((answer) => numberOf(rule, answer)).filter(Number.isFinite));
+  if (!Number.isFinite(highest)) return value === undefined || grewMs === undefined ? {} : { value, grewMs };
+  return value !== undefined && grewMs !== undefined && highest <= value
+    ? { value: highest, grewMs }
+    : { value: highest, grewMs: nowMs };
 }
 
 function judgeRule(rule: HealthRule, answers: readonly RuleAnswer[], isStill: boolean): Ruled {
@@ -61,7 +80,7 @@ function judgeRule(rule: HealthRule, answers: readonly RuleAnswer[], isStill: bo
   const well = wellOf(rule, known, isStill);
   const unwell = known.filter((answer) => !well.has(answer));
   const needed = neededOf(rule, answers.length);
-  const detail = unwell.map(({ member, message }) => `${member}${message ? ` (${message})` : ''}`).join(', ');
+  const detail = unwell.map((answer) => `${answer.member}${remarkOn(rule, answer)}`).join(', ');
   const message = detail === '' ? rule.message : `${rule.message}: ${detail}`;
   const { name } = rule;
   if (well.size >= needed) {
@@ -74,10 +93,18 @@ function judgeRule(rule: HealthRule, answers: readonly RuleAnswer[], isStill: bo
   return { name, health: 'failed', message };
 }
 
+/** Why a member is not well: what went wrong with asking it, or the number it gave. */
+function remarkOn(rule: HealthRule, answer: RuleAnswer): string {
+  if (answer.message !== '') return ` (${answer.message})`;
+  const isNumber = rule.atLeast !== undefined || rule.within !== undefined || rule.growsSeconds !== undefined;
+  return isNumber ? ` (${textOf(rule, answer) ?? 'no number'})` : '';
+}
+
 function wellOf(rule: HealthRule, answers: readonly RuleAnswer[], isStill: boolean): ReadonlySet<RuleAnswer> {
   if (isStill) return new Set();
   const answering = answers.filter(({ isOk }) => isOk);
   if (rule.equals !== undefined) return new Set(answering.filter((answer) => textOf(rule, answer) === rule.equals));
+  if (rule.atLeast !== undefined) return new Set(answering.filter((answer) => numberOf(rule, answer) >= Number(rule.atLeast)));
   if (rule.within !== undefined) {
     const highest = Math.max(...answering.map((answer) => numberOf(rule, answer)).filter(Number.isFinite));
     return new Set(answering.filter((answer) => numberOf(rule, answer) >= highest - (rule.within ?? 0)));

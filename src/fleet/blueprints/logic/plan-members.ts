@@ -87,13 +87,19 @@ export function memberGoals(blueprint: Blueprint, parameters: Labels): readonly 
   return expand(blueprint, parameters).map(({ name, template, after }) => ({ name, role: template.role, after }));
 }
 
-/** The ports a cluster needs on its host: all of local processes, those that clients reach of others. */
+/** The ports a cluster needs on its host: all of local processes; of others those that clients reach, or a question is asked at. */
 export function portWishes(blueprint: Blueprint, parameters: Labels, agent: AgentType): readonly PortWish[] {
   return expand(blueprint, parameters).flatMap(({ name: member, template }) =>
     Object.entries(template.ports ?? {})
-      .filter(([, port]) => agent === 'process' || agent === 'simulated' || port.public)
+      .filter(([name, port]) => agent === 'process' || agent === 'simulated' || port.public || isAsked(blueprint, template, name))
       .map(([name]) => ({ member, name })),
   );
+}
+
+/** Agents need not be on the engine's machine, so what they ask at has to be reached from outside. */
+function isAsked({ health = [] }: Blueprint, { role, ready = [] }: MemberTemplate, port: string): boolean {
+  const questions = [...ready, ...health.filter((rule) => rule.role === role).map(({ ask }) => ask)];
+  return questions.some(({ http, tcp, jsonRpc }) => (http ?? tcp ?? jsonRpc)?.port === port);
 }
 
 export function clusterWeight(blueprint: Blueprint, parameters: Labels): number {
@@ -102,16 +108,16 @@ export function clusterWeight(blueprint: Blueprint, parameters: Labels): number 
 }
 
 /**
- * Everything a cluster is made of. A template may speak of the parameters by their names, of `secrets`, `cluster`, `incarnation`, of `members`
+ * Everything a cluster is made of. A template may speak of the parameters by their names, of `secrets`, `cluster`, `incarnation`, `agent`, of `members`
  * (each with `name`, `role`, `index`, and by port `listen`, `address` and `public`: where it listens, where other members reach it, where
  * clients do) and, in a member's own texts, of `member` and its `root`, which stands before absolute paths.
  * Errors: `invalid_argument` with reason `blueprint_broken`.
  */
 export function planMembers(blueprint: Blueprint, context: PlanContext): MembersPlan {
-  const { parameters, secrets, cluster, incarnation } = context;
+  const { parameters, secrets, cluster, incarnation, agent } = context;
   const expanded = expand(blueprint, parameters);
   const members = expanded.map((one) => memberScope(one, context));
-  const shared = { ...typed(blueprint, parameters), secrets, cluster, incarnation, members };
+  const shared = { ...typed(blueprint, parameters), secrets, cluster, incarnation, agent, members };
   const render = (text: string | number, member?: object): string => {
     try {
       return renderTemplate(text, member ? { ...shared, member } : shared);
@@ -147,7 +153,12 @@ export function planMembers(blueprint: Blueprint, context: PlanContext): Members
         ready: (template.ready ?? []).map((question) => renderQuestion(question, (text) => render(text, own))),
       };
     }),
-    health: (blueprint.health ?? []).map((rule) => ({ ...rule, ask: renderQuestion(rule.ask, (text) => render(text)) })),
+    health: (blueprint.health ?? []).map((rule) => ({
+      ...rule,
+      ...(rule.atLeast === undefined ? {} : { atLeast: render(rule.atLeast) }),
+      ...(rule.growsSeconds === undefined ? {} : { growsSeconds: render(rule.growsSeconds) }),
+      ask: renderQuestion(rule.ask, (text) => render(text)),
+    })),
     endpoints: renderAll(blueprint.endpoints),
     connection: renderAll(blueprint.connection),
   };

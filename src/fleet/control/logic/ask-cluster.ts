@@ -1,10 +1,10 @@
 import type { HealthRule } from '../../blueprints/logic/blueprint.ts';
-import { type Judged, judgeHealth, type RuleAnswer } from '../../blueprints/logic/judge-health.ts';
+import { type Judged, judgeHealth, type Progress, type RuleAnswer } from '../../blueprints/logic/judge-health.ts';
 import type { MembersPlan, PlannedMember } from '../../blueprints/logic/plan-members.ts';
 import type { Driver, MemberQuestion, SeenMember } from '../../driver/driver.ts';
 import type { StoredCluster } from '../store/store.ts';
 
-type Asked = Pick<StoredCluster, 'name' | 'incarnation' | 'progress'>;
+type Asked = Pick<StoredCluster, 'name' | 'incarnation'>;
 
 /** Which of the running members are ready, by name; those that do not run are left out. Errors: those of the driver. */
 export async function askReady(
@@ -25,9 +25,10 @@ export async function askReady(
 /** The health of the whole, by the blueprint's rules. Errors: those of the driver. */
 export async function askHealth(
   driver: Driver,
-  { name: cluster, incarnation, progress }: Asked,
+  { name: cluster, incarnation }: Asked,
   plan: MembersPlan,
   seen: readonly SeenMember[],
+  progress: Progress,
   nowMs: number,
   signal: AbortSignal,
 ): Promise<Judged> {

@@ -3,7 +3,7 @@ import type { Database, Transaction } from '#kernel/database/database.ts';
 import { Code, Fault } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import type { Blueprint } from '../../blueprints/logic/blueprint.ts';
-import type { Judged } from '../../blueprints/logic/judge-health.ts';
+import type { Judged, Progress } from '../../blueprints/logic/judge-health.ts';
 import { type MembersPlan, planMembers } from '../../blueprints/logic/plan-members.ts';
 import type { Driver } from '../../driver/driver.ts';
 import type { FleetStore, StoredCluster, StoredHost } from '../store/store.ts';
@@ -28,6 +28,11 @@ export interface ReconcileParts {
   readonly publicHost: (host: StoredHost) => string;
   readonly limits: PlanLimits;
   readonly mayRebuild: (cluster: StoredCluster) => boolean;
+  /**
+   * What health rules remember from one look to the next, by cluster. In memory only: it changes with every block, and whoever has lost it
+   * is patient once more.
+   */
+  readonly progress: Map<string, { readonly incarnation: number; readonly rules: Progress }>;
   readonly now: () => number;
   readonly log: Log;
 }
@@ -48,7 +53,10 @@ export async function reconcileCluster(
 ): Promise<AgainMs> {
   const { store, limits, now } = parts;
   const cluster = await store.cluster(name);
-  if (!cluster) return undefined;
+  if (!cluster) {
+    parts.progress.delete(name);
+    return undefined;
+  }
   const host = await store.host(cluster.host);
   if (!host)
     throw new Fault(Code.DataLoss, `Cluster "${name}" lies on host "${cluster.host}", which is not there`, {
@@ -56,6 +64,8 @@ export async function reconcileCluster(
     });
   const sight = await parts.sights.since(cluster.host, sinceMs, signal);
   const nowMs = now();
+  const known = parts.progress.get(name);
+  const remembered = known?.incarnation === cluster.incarnation ? known.rules : {};
   const plan = await membersPlan(parts, cluster, host);
   let observation: Observation | 'unknown' = 'unknown';
   let judged: Judged | undefined;
@@ -70,7 +80,7 @@ export async function reconcileCluster(
       const areReady =
         plan.members.every((member) => own.some((seen) => seen.member === member.name && seen.state === 'running')) &&
         ![...ready.values()].includes(false);
-      if (isAsked && areReady) judged = await askHealth(driver, cluster, plan, own, nowMs, signal);
+      if (isAsked && areReady) judged = await askHealth(driver, cluster, plan, own, remembered, nowMs, signal);
       observation = {
         members: members.map((seen) => {
           const isReady = seen.incarnation === cluster.incarnation ? ready.get(seen.member) : undefined;
@@ -92,8 +102,12 @@ export async function reconcileCluster(
     limits: buildSeconds === undefined ? limits : { ...limits, buildMsMax: buildSeconds * 1000 },
     mayRebuild: parts.mayRebuild(cluster),
   });
-  const noted = await note(parts, cluster, { ...changes, ...(judged ? { progress: judged.progress } : {}) }, actions);
-  if (!noted) return undefined;
+  if (judged) parts.progress.set(name, { incarnation: cluster.incarnation, rules: judged.progress });
+  const noted = await note(parts, cluster, changes, actions);
+  if (!noted) {
+    parts.progress.delete(name);
+    return undefined;
+  }
   if (actions.some(({ kind }) => kind === 'renew')) return 0;
   const failure = await act(parts, noted, plan, actions, signal);
   if (failure) {
@@ -142,7 +156,7 @@ async function note(
     const secrets = Object.fromEntries(
       Object.entries(blueprint.secrets ?? {}).map(([name, { bytes }]) => [name, parts.newSecret(bytes)]),
     );
-    const fresh = { failures: 0, successes: 0, progress: {}, readyMs: undefined, restarted: before.restarts, conditions: [] };
+    const fresh = { failures: 0, successes: 0, readyMs: undefined, restarted: before.restarts, conditions: [] };
     return {
       ...fresh,
       secrets,
@@ -159,7 +173,7 @@ async function note(
 
 /** Counters of checks that stay the same kind of news are not worth a write each time. */
 function isSame(cluster: StoredCluster, changes: Partial<StoredCluster>): boolean {
-  const { successes, progress: _, ...rest } = changes;
+  const { successes, ...rest } = changes;
   if (successes !== undefined && cluster.health === 'failed') return false;
   return Object.entries(rest).every(([name, value]) => isDeepStrictEqual(Reflect.get(cluster, name), value));
 }

@@ -109,7 +109,6 @@ function newCluster(wanted: NewCluster, ports: readonly ReservedPort[]): StoredC
     claim: '',
     owner: '',
     isRecycling: false,
-    progress: {},
     restarts: 0,
     restarted: 0,
     state: 'building',

@@ -1,5 +1,4 @@
 import type { Transaction } from '#kernel/database/database.ts';
-import type { Progress } from '../../blueprints/logic/judge-health.ts';
 import type { AgentType, Labels, PortWish, ReservedPort } from '../../common/words.ts';
 import type { ClusterRecord, Condition } from '../logic/model.ts';
 
@@ -63,8 +62,6 @@ export interface StoredCluster extends ClusterRecord {
   readonly labels: Labels;
   /** Of this incarnation. */
   readonly secrets: Labels;
-  /** What health rules remember from one look to the next. */
-  readonly progress: Progress;
   readonly weight: number;
   /** User id; empty: free. */
   readonly owner: string;

@@ -74,6 +74,7 @@ export async function createSimulation(database: Database, seed: number, bluepri
           repair: { firstMs: 1000, maxMs: 60_000 },
         },
         mayRebuild: ({ host }) => guard.mayRebuild(host),
+        progress: new Map(),
         ...{ periodMs: () => 5000, concurrency: 8, hostConcurrency: 4 },
         autofill: async () => false,
         afterPass: async () => undefined,
