@@ -6,6 +6,7 @@ import { createFolderBackend, type FolderBackend } from '../src/data/objects/log
 import { stampOf } from '../src/data/objects/logic/stamp.ts';
 import { changeEvent } from '../src/data/objects/rpc/change-event.ts';
 import { migrations } from '../src/data/objects/store/migrations.ts';
+import { rememberRows } from '../src/data/objects/store/remember-rows.ts';
 import { createSqlObjectStore } from '../src/data/objects/store/sql.ts';
 import type { ObjectStore } from '../src/data/objects/store/store.ts';
 import type { Database } from '../src/kernel/database/database.ts';
@@ -25,7 +26,7 @@ export async function openObjects(
   const database = openDatabase({ url, name: 'objects', log: silentLog });
   await migrate(database, migrations);
   const stream = await openStream({ database, name: 'changes' });
-  const store = createSqlObjectStore(database);
+  const store = rememberRows(createSqlObjectStore(database));
   const backend = createFolderBackend({
     ...{ parent, folders: [], hasMore: true, store },
     record: async (change) => {

@@ -25,6 +25,11 @@ export class Lru<K, V> {
     this.#young.set(key, value);
   }
 
+  delete(key: K): void {
+    this.#young.delete(key);
+    this.#old.delete(key);
+  }
+
   get size(): number {
     return new Set([...this.#young.keys(), ...this.#old.keys()]).size;
   }

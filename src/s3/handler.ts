@@ -201,6 +201,8 @@ export function createS3Handler<Caller>(options: S3HandlerOptions<Caller>): S3Ha
     const requestId = common['x-amz-request-id'] ?? '';
     const actor = { operation, key: target.key, userId: call.user?.id ?? '', address: client.address, requestId };
     try {
+      // Nobody asks who only reads.
+      if (head.method === 'GET' || head.method === 'HEAD') return await operations[operation](call);
       return await acting.run(actor, () => operations[operation](call));
     } catch (error) {
       // That there is no such object is told only to who may list the bucket.

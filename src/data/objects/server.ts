@@ -20,6 +20,7 @@ import { changeEvent } from './rpc/change-event.ts';
 import { createObjectsController } from './rpc/objects-controller.ts';
 import { toldByCaller } from './rpc/told-by-caller.ts';
 import type { settings } from './settings.ts';
+import { rememberRows } from './store/remember-rows.ts';
 import { createSqlObjectStore } from './store/sql.ts';
 
 const dayMs = 86_400_000;
@@ -33,7 +34,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>, pa
   const plan = micro.plan as ObjectsPlan;
   const guard = parts.guard ?? createGuard(micro);
   const stream = await micro.openStream('changes');
-  const store = createSqlObjectStore(database);
+  const store = rememberRows(createSqlObjectStore(database));
   const { backend: opened, local } = await openBackend(
     micro,
     async (change) => {

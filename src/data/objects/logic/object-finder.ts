@@ -77,7 +77,8 @@ export class ObjectFinder {
 
   async #openFile(key: string, path: KeyPath, kind: 'file' | 'hard'): Promise<(OpenObject & { fd: number }) | undefined> {
     const { root, bucket, store } = this.#disk;
-    const fd = openFile(join(root, ...path.folders, path.name));
+    const isInside = path.folders.length > 0;
+    const fd = isInside ? openFile(join(root, ...path.folders, path.name)) : openUnlinked(`${root}/${path.name}`);
     if (fd === undefined) return undefined;
     try {
       const stats = fstat(fd);
@@ -113,22 +114,27 @@ export class ObjectFinder {
 
 /** `undefined` when there is no file, or a link is on the way. */
 export function openFile(path: string): number | undefined {
-  let fd: number;
-  try {
-    // Without O_NONBLOCK a named pipe would wait here for its writer.
-    fd = openNow(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    // A socket cannot be opened; a disk that fails says the same of a file.
-    const isNoFile = isSystemError(error, 'ENXIO') && !lookAt(path)?.isFile();
-    if (isNoFile || isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) return undefined;
-    throw error;
-  }
+  const fd = openUnlinked(path);
+  if (fd === undefined) return undefined;
   try {
     assertOpened(fd, path);
     return fd;
   } catch (error) {
     close(fd);
     if (isSystemError(error, 'ENOENT', 'ELOOP')) return undefined;
+    throw error;
+  }
+}
+
+/** `undefined` when there is no file or it is a link. What lies right in a bucket's folder needs no more: no other name is on the way to it. */
+function openUnlinked(path: string): number | undefined {
+  try {
+    // Without O_NONBLOCK a named pipe would wait here for its writer.
+    return openNow(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    // A socket cannot be opened; a disk that fails says the same of a file.
+    const isNoFile = isSystemError(error, 'ENXIO') && !lookAt(path)?.isFile();
+    if (isNoFile || isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) return undefined;
     throw error;
   }
 }

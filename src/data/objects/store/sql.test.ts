@@ -2,6 +2,7 @@ import { after } from 'node:test';
 import { migrate } from '#kernel/database/migrations.ts';
 import { type DatabaseFactory, postgresFactory, postgresForFile, sqliteFactory } from '#kernel/testing/databases.ts';
 import { migrations } from './migrations.ts';
+import { rememberRows } from './remember-rows.ts';
 import { createSqlObjectStore } from './sql.ts';
 import { objectStoreSuite } from './store.suite.ts';
 
@@ -14,5 +15,10 @@ for (const factory of factories) {
     const database = await factory.open(t);
     await migrate(database, migrations);
     return createSqlObjectStore(database);
+  });
+  objectStoreSuite(`objects on ${factory.engine}, rows remembered`, async (t) => {
+    const database = await factory.open(t);
+    await migrate(database, migrations);
+    return rememberRows(createSqlObjectStore(database));
   });
 }

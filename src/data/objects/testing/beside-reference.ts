@@ -11,6 +11,7 @@ import { installation } from '#s3/bucket-settings.ts';
 import { createMemoryBackend } from '#s3/testing/memory-backend.ts';
 import { createFolderBackend, type FolderBackend } from '../logic/folder-backend.ts';
 import { migrations } from '../store/migrations.ts';
+import { rememberRows } from '../store/remember-rows.ts';
 import { createSqlObjectStore } from '../store/sql.ts';
 import { type Command, type Completion, completionOf, contentsOf, isReading, type Step, send } from './commands.ts';
 
@@ -55,7 +56,7 @@ export async function besideReference(t: TestContext, { hasVersions }: BesideOpt
 
     /** A new backend over what the earlier one left, as after a restart. */
     async function start(): Promise<FolderBackend> {
-      const store = crashable(createSqlObjectStore(database));
+      const store = crashable(rememberRows(createSqlObjectStore(database)));
       const { record } = crashable({ record: async () => undefined });
       const folders = [{ bucket, folder: bucket }];
       const started = createFolderBackend({ parent, folders, store, record, partSizeBytesMin, now: () => ++nowMs });

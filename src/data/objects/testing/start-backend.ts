@@ -10,6 +10,7 @@ import { storedBody } from '#s3/stored-body.ts';
 import type { Change } from '../logic/change.ts';
 import { createFolderBackend, type FolderBackendOptions, type LocalBackend } from '../logic/folder-backend.ts';
 import { migrations } from '../store/migrations.ts';
+import { rememberRows } from '../store/remember-rows.ts';
 import { createSqlObjectStore } from '../store/sql.ts';
 import type { ObjectStore } from '../store/store.ts';
 
@@ -34,7 +35,7 @@ export async function startBackend(t: TestContext, options: Partial<FolderBacken
   mkdirSync(join(parent, 'b'));
   const database = await sqliteFactory.open(t, { url: 'sqlite::memory:' });
   await migrate(database, migrations);
-  const store = crashable(createSqlObjectStore(database));
+  const store = crashable(rememberRows(createSqlObjectStore(database)));
   const changes: Change[] = [];
   const again = async (): Promise<LocalBackend> => {
     const folders = [{ bucket: 'bucket', folder: 'b' }];
