@@ -50,7 +50,9 @@ for (const [rule, values, health, message] of table) {
 
 test('the worst rule is told, the first of equals', () => {
   const rules = ['First', 'Second', 'Third'].map((name) => ({ ...base, name, need: 'majority' as const }));
-  const [first, second, third] = rules.map((rule, at) => [rule, answersOf(at === 0 ? ['x', 'x', 'x'] : ['x', 'x', 'down'])] as const);
+  const [first, second, third] = rules.map(
+    (rule, at) => [rule, answersOf(at === 0 ? ['x', 'x', 'x'] : ['x', 'x', 'down'])] as const,
+  );
   const { verdict } = judgeHealth(rules, new Map([first, second, third].filter((one) => one !== undefined)), {}, 0);
   assert.deepEqual([verdict.health, verdict.reason], ['degraded', 'Second']);
 });

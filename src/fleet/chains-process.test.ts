@@ -1,0 +1,36 @@
+import { spawnSync } from 'node:child_process';
+import { type TestContext, test } from 'node:test';
+import { AgentType } from '#gen/cellar/fleet/v1/hosts_pb.ts';
+import { markedProcesses } from './agents/process/processes.ts';
+import { type ChainGround, etcdScenario, litecoinScenario } from './testing/chain-scenarios.ts';
+import { operator, startFleet } from './testing/fleet-platform.ts';
+
+async function ground(t: TestContext): Promise<ChainGround> {
+  const fleet = await startFleet(t);
+  await fleet.as(operator).hosts.createHost({ host: { name: 'local', spec: { type: AgentType.PROCESS, capacity: 2 } } });
+  const tell = (signal: NodeJS.Signals): ChainGround['kill'] => {
+    return async ({ name, incarnation }, member) => {
+      const all = await markedProcesses('');
+      const own = all.filter(({ mark }) => mark.endsWith(`/local/${name}/${incarnation}/${member}`));
+      for (const { pid } of own) process.kill(pid, signal);
+    };
+  };
+  return { fleet, host: 'local', kill: tell('SIGKILL'), freeze: tell('SIGSTOP'), thaw: tell('SIGCONT') };
+}
+
+/** Why programs cannot be run here, or undefined; under CI a missing one is an error. */
+function missing(packages: string, ...programs: readonly string[]): string | undefined {
+  const lost = programs.filter((program) => spawnSync(program, ['--version']).error);
+  if (lost.length === 0) return undefined;
+  const reason = `${lost.join(' and ')} not on the PATH; enable with: apt-get install ${packages}`;
+  if (process.env['CI']) throw new Error(reason);
+  return reason;
+}
+
+test('a litecoin network of local processes', { skip: missing('litecoind', 'litecoind', 'litecoin-cli') }, async (t) => {
+  await litecoinScenario(await ground(t));
+});
+
+test('an etcd cluster of local processes', { skip: missing('etcd-server', 'etcd') }, async (t) => {
+  await etcdScenario(await ground(t));
+});
