@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { type TestContext, test } from 'node:test';
 import { AgentType } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { markedProcesses } from './agents/process/processes.ts';
-import { type ChainGround, etcdScenario, litecoinScenario } from './testing/chain-scenarios.ts';
+import { type ChainGround, etcdScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
 import { operator, startFleet } from './testing/fleet-platform.ts';
 
 async function ground(t: TestContext): Promise<ChainGround> {
@@ -33,4 +33,8 @@ test('a litecoin network of local processes', { skip: missing('litecoind', 'lite
 
 test('an etcd cluster of local processes', { skip: missing('etcd-server', 'etcd') }, async (t) => {
   await etcdScenario(await ground(t));
+});
+
+test('NATS servers of local processes', { skip: missing('nats-server', 'nats-server') }, async (t) => {
+  await natsScenario(await ground(t));
 });

@@ -38,6 +38,7 @@ const table: readonly [Partial<HealthRule>, readonly string[], Health, string?][
   [{ within: 2 }, ['0x10', '0xe'], 'ok'],
   [{ same: true, need: 'majority' }, ['"a"', '"b"', '"a"'], 'degraded', 'Wrong: node-1'],
   [{ same: true, need: 'majority' }, ['"a"', '"b"', '"c"'], 'failed'],
+  [{ same: true, value: 'leader', need: 'majority' }, ['{}', '{}', '{"leader":"a"}'], 'failed'],
 ];
 
 for (const [rule, values, health, message] of table) {

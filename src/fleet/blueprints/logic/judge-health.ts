@@ -110,7 +110,9 @@ function wellOf(rule: HealthRule, answers: readonly RuleAnswer[], isStill: boole
     return new Set(answering.filter((answer) => numberOf(rule, answer) >= highest - (rule.within ?? 0)));
   }
   if (rule.same) {
-    const groups = Map.groupBy(answering, (answer) => textOf(rule, answer));
+    // Not to know it is nothing to agree on.
+    const knowing = answering.filter((answer) => textOf(rule, answer) !== undefined);
+    const groups = Map.groupBy(knowing, (answer) => textOf(rule, answer));
     const largest = [...groups.values()].toSorted((a, b) => b.length - a.length)[0];
     return new Set(largest ?? []);
   }
