@@ -13,6 +13,9 @@ interface ObjectRecord {
   readonly details: string;
 }
 
+/** The same as an array, in the order of `objectColumns`. */
+type ObjectValues = [key: string, stamp: string, kind: ObjectRow['kind'], etag: string, details: string];
+
 interface VersionRecord {
   readonly key: string;
   readonly versionId: string;
@@ -37,15 +40,19 @@ const endOf = (prefix: string): string => `${prefix}\u{10ffff}`;
 /** The store on a database with the tables of `migrations`. */
 export function createSqlObjectStore(database: Database): ObjectStore {
   const transact = (body: (tx: Transaction) => Promise<void>): Promise<void> => database.transaction(body, { group: true });
-  const objects = async (where: string, ...params: SqlValue[]): Promise<ObjectRow[]> =>
-    (await database.all<ObjectRecord>(`${objectColumns} ${where}`, ...params)).map(objectOf);
+  const objects = async (where: string, ...params: SqlValue[]): Promise<ObjectRow[]> => {
+    const sql = `${objectColumns} ${where}`;
+    // Listings read thousands of rows a page, and rows as arrays come in half the time.
+    if (database.sqlite) return database.sqlite.rows(sql, ...params).map((values) => objectOf(...(values as ObjectValues)));
+    return (await database.all<ObjectRecord>(sql, ...params)).map(objectOfRecord);
+  };
   const versions = async (where: string, ...params: SqlValue[]): Promise<VersionRow[]> =>
     (await database.all<VersionRecord>(`${versionColumns} ${where}`, ...params)).map(versionOf);
   return {
     async find(bucket, key, stamp) {
       const sql = `${objectColumns} where bucket = $1 and key = $2 and stamp = $3`;
       const found = await database.get<ObjectRecord>(sql, bucket, encodeKey(key), stamp);
-      return found && objectOf(found);
+      return found && objectOfRecord(found);
     },
     async findMany(bucket, keys) {
       const found: ObjectRow[] = [];
@@ -138,7 +145,7 @@ export function createSqlObjectStore(database: Database): ObjectStore {
 }
 
 /** Adds to what was parsed: there are a thousand on a page. */
-function objectOf({ key, stamp, kind, etag, details }: ObjectRecord): ObjectRow {
+function objectOf(...[key, stamp, kind, etag, details]: ObjectValues): ObjectRow {
   const row = JSON.parse(details) as { -readonly [K in keyof ObjectRow]: ObjectRow[K] };
   row.key = decodeKey(key);
   row.stamp = stamp;
@@ -146,6 +153,9 @@ function objectOf({ key, stamp, kind, etag, details }: ObjectRecord): ObjectRow 
   row.etag = etag;
   return row;
 }
+
+const objectOfRecord = ({ key, stamp, kind, etag, details }: ObjectRecord): ObjectRow =>
+  objectOf(key, stamp, kind, etag, details);
 
 function versionOf({ key, details, isMarker, ...record }: VersionRecord): VersionRow {
   return {
