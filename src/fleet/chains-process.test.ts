@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { AgentType } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { markedProcesses } from './agents/process/processes.ts';
 import { type ChainGround, etcdScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
 import { operator, startFleet } from './testing/fleet-platform.ts';
 
-async function ground(t: TestContext): Promise<ChainGround> {
+async function ground(t: TestContext, portFirst: number): Promise<ChainGround> {
   const fleet = await startFleet(t);
-  await fleet.as(operator).hosts.createHost({ host: { name: 'local', spec: { type: AgentType.PROCESS, capacity: 2 } } });
+  const spec = { type: AgentType.PROCESS, capacity: 2, portFirst, portLast: portFirst + 99 };
+  await fleet.as(operator).hosts.createHost({ host: { name: 'local', spec } });
   const tell = (signal: NodeJS.Signals): ChainGround['kill'] => {
     return async ({ name, incarnation }, member) => {
       const all = await markedProcesses('');
@@ -27,14 +28,17 @@ function missing(packages: string, ...programs: readonly string[]): string | und
   return reason;
 }
 
-test('a litecoin network of local processes', { skip: missing('litecoind', 'litecoind', 'litecoin-cli') }, async (t) => {
-  await litecoinScenario(await ground(t));
-});
+// At the same time, since they mostly wait; with ports of their own.
+describe('clusters of local processes', { concurrency: true }, () => {
+  test('litecoin', { skip: missing('litecoind', 'litecoind', 'litecoin-cli') }, async (t) => {
+    await litecoinScenario(await ground(t, 23_000));
+  });
 
-test('an etcd cluster of local processes', { skip: missing('etcd-server', 'etcd') }, async (t) => {
-  await etcdScenario(await ground(t));
-});
+  test('etcd', { skip: missing('etcd-server', 'etcd') }, async (t) => {
+    await etcdScenario(await ground(t, 23_100));
+  });
 
-test('NATS servers of local processes', { skip: missing('nats-server', 'nats-server') }, async (t) => {
-  await natsScenario(await ground(t));
+  test('NATS', { skip: missing('nats-server', 'nats-server') }, async (t) => {
+    await natsScenario(await ground(t, 23_200));
+  });
 });

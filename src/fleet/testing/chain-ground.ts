@@ -62,23 +62,22 @@ export async function shows(ground: ChainGround, used: Used, healths: readonly C
   });
 }
 
-/** Waits until the watchdog has started a member again and all is well. */
-export async function restarted(ground: ChainGround, used: Used, member: string): Promise<void> {
-  const before = used.cluster.members.find(({ name }) => name === member);
-  await so(ground, `${member} was started again`, async (see) => {
+/** Ends a member by force, and waits until the watchdog has started it again and all is well. */
+export async function killAndHeal(ground: ChainGround, used: Used, member: string): Promise<void> {
+  const startNs = async (): Promise<bigint> => {
     const { members } = await ground.fleet.as(ann).clusters.getCluster({ name: used.cluster.name });
-    const found = members.find(({ name }) => name === member);
-    see(JSON.stringify([found?.state, found?.restarts, found?.message]));
-    return found !== undefined && isLater(found.startTime, before?.startTime);
-  });
+    const { seconds = 0n, nanos = 0 } = members.find(({ name }) => name === member)?.startTime ?? {};
+    return seconds * 1_000_000_000n + BigInt(nanos);
+  };
+  const before = await startNs();
+  assert.ok(before > 0n, `${member} runs`);
+  await ground.kill(used.cluster, member);
+  await so(ground, `${member} is started again`, async () => (await startNs()) > before);
   await shows(ground, used, [Cluster_Health.OK]);
 }
 
 const wordOf = (health: Cluster_Health): string =>
   Object.entries(Cluster_Health).find(([, value]) => value === health)?.[0] ?? '';
-
-const isLater = (a: Cluster['createTime'], b: Cluster['createTime']): boolean =>
-  (a?.seconds ?? 0n) > (b?.seconds ?? 0n) || ((a?.seconds ?? 0n) === (b?.seconds ?? 0n) && (a?.nanos ?? 0) > (b?.nanos ?? 0));
 
 const patienceMsDefault = 60_000;
 const lookMs = 100;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Cluster_Health } from '#gen/cellar/fleet/v1/clusters_pb.ts';
-import { apply, type ChainGround, release, restarted, shows, so } from './chain-ground.ts';
+import { apply, type ChainGround, killAndHeal, release, shows, so } from './chain-ground.ts';
 
 const { OK, DEGRADED, FAILED } = Cluster_Health;
 
@@ -21,8 +21,7 @@ export async function etcdScenario(ground: ChainGround): Promise<void> {
   await put(0, 'name', 'first');
   assert.equal(await get(2, 'name'), 'first');
 
-  await ground.kill(used.cluster, 'member-1');
-  await restarted(ground, used, 'member-1');
+  await killAndHeal(ground, used, 'member-1');
   await so(ground, 'the member is back with its data', async () => (await get(1, 'name')) === 'first');
 
   await ground.freeze(used.cluster, 'member-2');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Cluster_Health } from '#gen/cellar/fleet/v1/clusters_pb.ts';
-import { apply, type ChainGround, release, restarted, shows, so } from './chain-ground.ts';
+import { apply, type ChainGround, killAndHeal, release, shows, so } from './chain-ground.ts';
 
 const { OK, DEGRADED, FAILED } = Cluster_Health;
 
@@ -32,8 +32,7 @@ export async function litecoinScenario(ground: ChainGround): Promise<void> {
   };
   await so(ground, 'the last node knows the block', () => holds(3));
 
-  await ground.kill(used.cluster, 'node-1');
-  await restarted(ground, used, 'node-1');
+  await killAndHeal(ground, used, 'node-1');
   await so(ground, 'it has the chain again', () => holds(1));
   const before = await height(0);
   await so(ground, 'the chain goes on with all', async () => (await height(1)) > before);

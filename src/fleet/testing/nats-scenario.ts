@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { Cluster_Health } from '#gen/cellar/fleet/v1/clusters_pb.ts';
-import { apply, type ChainGround, release, restarted, shows, so } from './chain-ground.ts';
+import { apply, type ChainGround, killAndHeal, release, shows, so } from './chain-ground.ts';
 
 const { OK, DEGRADED, FAILED } = Cluster_Health;
 
@@ -34,8 +34,7 @@ export async function natsScenario(ground: ChainGround): Promise<void> {
     return Buffer.from(answer.message?.data ?? '', 'base64').toString();
   };
   await store(0, 'first');
-  await ground.kill(used.cluster, 'server-1');
-  await restarted(ground, used, 'server-1');
+  await killAndHeal(ground, used, 'server-1');
   await so(ground, 'the stream is whole', async () => (await last(1)) === 'first');
 
   await ground.freeze(used.cluster, 'server-2');
