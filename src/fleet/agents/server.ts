@@ -10,19 +10,14 @@ export type DriverMaker = (engine: EngineRef, micro: Micro) => Promise<Driver>;
 /** By type; each is loaded when a host of its type is there. */
 const makers: Readonly<Partial<Record<AgentType, () => Promise<DriverMaker>>>> = {
   process: async () => (await import('./process/make-driver.ts')).makeProcessDriver,
+  docker: async () => (await import('./docker/make-driver.ts')).makeDockerDriver,
   simulated: async () => (await import('./simulated/make-driver.ts')).makeSimulatedDriver,
 };
 
 export function createServer(micro: Micro): Running {
   const made = new Map<string, Promise<Driver>>();
   const driverOf = (engine: EngineRef): Promise<Driver> => {
-    const key = JSON.stringify([
-      engine.type,
-      engine.address,
-      engine.credentials,
-      engine.fleet,
-      engine.type === 'process' ? engine.host : '',
-    ]);
+    const key = JSON.stringify([engine.type, engine.address, engine.credentials, engine.fleet, engine.host]);
     const known = made.get(key);
     if (known) return known;
     const driver = makeDriver(engine, micro);

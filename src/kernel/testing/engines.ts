@@ -172,7 +172,8 @@ export async function until(isSo: () => boolean | Promise<boolean>, timeoutMs = 
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -230,7 +230,8 @@ export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDr
         questions.map(async (asked) => {
           const answer = await askNetwork(
             asked,
-            ({ ports }, port) => (ports[port] ? { host: '127.0.0.1', port: ports[port].host } : undefined),
+            ({ ports }, port) =>
+              ports[port] && ports[port].host > 0 ? { host: '127.0.0.1', port: ports[port].host } : undefined,
             signal,
           );
           if (answer) return answer;

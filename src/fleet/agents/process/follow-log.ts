@@ -30,7 +30,10 @@ export async function* followLog(
   const readers = files.map(({ member, path }) => new LineReader(member, path));
   const watchers = isFollowing ? files.map(({ path }) => watch(path, () => bell.ring())) : [];
   try {
-    for (const reader of readers) yield* (await reader.read()).slice(-tail || Number.POSITIVE_INFINITY);
+    for (const reader of readers) {
+      const earlier = await reader.read();
+      yield* tail === 0 ? [] : earlier.slice(-tail);
+    }
     while (isFollowing && !signal.aborted) {
       await bell.wait(lookMs, signal);
       for (const reader of readers) yield* await reader.read();

@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Docker from 'dockerode';
+
+/** Why no Docker engine can be started here, or undefined when one can; under CI that is an error. */
+export function dockerMissing(): string | undefined {
+  const reason =
+    userInfo().uid !== 0
+      ? 'a Docker engine of its own needs root; run the tests as root to enable'
+      : spawnSync('dockerd', ['--version']).error
+        ? 'dockerd is not on the PATH; enable with: apt-get install docker.io'
+        : undefined;
+  if (reason && process.env['CI']) throw new Error(reason);
+  return reason;
+}
+
+/** A real engine with all of its data in a folder of its own. */
+export interface TestDocker extends AsyncDisposable {
+  readonly docker: Docker;
+  /** `unix:///...`. */
+  readonly address: string;
+  /** Ends the engine at once (SIGKILL), as when its machine has no memory left. */
+  kill(): Promise<void>;
+  /** Starts it again over the same data. */
+  restart(): Promise<void>;
+}
+
+const patienceMs = 30_000;
+let started = 0;
+
+/** Networks of two engines must not overlap: each takes a sixteenth of 10.192.0.0/10 by the number of this process and its own. */
+const pool = (): string => `10.${192 + ((process.pid + started++) % 60)}.0.0/16`;
+
+export async function startDocker(): Promise<TestDocker> {
+  const folder = mkdtempSync(join(tmpdir(), 'cellar-docker-'));
+  const socketPath = join(folder, 'docker.sock');
+  const docker = new Docker({ socketPath });
+  const subnets = `base=${pool()},size=24`;
+  let child: ChildProcess;
+
+  const start = async (): Promise<void> => {
+    const log = openSync(join(folder, 'log'), 'a');
+    const paths = ['--data-root', join(folder, 'root'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid')];
+    // Packet filters belong to the machine; what is published is carried by a process of the engine.
+    const network = ['--bridge', 'none', '--iptables=false', '--ip-forward=false', '--default-address-pool', subnets];
+    child = spawn('dockerd', [...paths, ...network, '--host', `unix://${socketPath}`], { stdio: ['ignore', log, log] });
+    closeSync(log);
+    const endMs = performance.now() + patienceMs;
+    while (!(await docker.ping().catch(() => undefined))) {
+      if (child.exitCode !== null || performance.now() > endMs)
+        throw new Error(`dockerd does not start:\n${readFileSync(join(folder, 'log'), 'utf8').slice(-4000)}`);
+      await sleep(50);
+    }
+  };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  };
+  await start();
+  return {
+    docker,
+    address: `unix://${socketPath}`,
+    kill: () => end('SIGKILL'),
+    restart: start,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode !== null || child.signalCode !== null) await start();
+      // What goes on without its engine would stay: containers, and the networks' bridges.
+      for (const { Id } of await docker.listContainers({ all: true }))
+        await docker.getContainer(Id).remove({ force: true, v: true });
+      await docker.pruneNetworks();
+      await end('SIGTERM');
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
