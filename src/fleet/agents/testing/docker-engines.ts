@@ -75,7 +75,15 @@ export async function startDocker(): Promise<TestDocker> {
         await docker.getContainer(Id).remove({ force: true, v: true });
       await docker.pruneNetworks();
       await end('SIGTERM');
+      // A killed engine leaves its mounts behind, the deepest last.
+      for (const place of mountsBelow(folder).toReversed()) spawnSync('umount', ['--lazy', place]);
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }
+
+const mountsBelow = (folder: string): readonly string[] =>
+  readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((place) => place.startsWith(`${folder}/`));

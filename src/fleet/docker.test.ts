@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { Cluster_Health } from '#gen/cellar/fleet/v1/clusters_pb.ts';
+import { AgentType, HostStatus_State } from '#gen/cellar/fleet/v1/hosts_pb.ts';
+import { Fault } from '#kernel/fault.ts';
+import { until } from '#kernel/testing/engines.ts';
+import { dockerMissing, startDocker, type TestDocker } from './agents/testing/docker-engines.ts';
+import { registryMissing, startRegistry } from './agents/testing/registry.ts';
+import { imageMissing, importImage, type TestImage } from './agents/testing/test-images.ts';
+import { type ChainGround, etcdScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
+import { operator, startFleet, userNamed } from './testing/fleet-platform.ts';
+import { poolScenario } from './testing/pool-scenario.ts';
+
+const skip = dockerMissing() ?? imageMissing('litecoin', 'etcd', 'nats', 'anvil') ?? registryMissing();
+const patienceMs = 60_000;
+let engine: TestDocker | undefined;
+before(async () => {
+  if (!skip) engine = await startDocker();
+});
+after(async () => await engine?.[Symbol.asyncDispose]());
+
+async function ground(t: TestContext, name: TestImage, portFirst: number): Promise<ChainGround> {
+  if (!engine) throw new Error('There is no engine');
+  const { address, docker } = engine;
+  const image = await importImage(docker, name);
+  const fleet = await startFleet(t);
+  const spec = { type: AgentType.DOCKER, address, capacity: 2, portFirst, portLast: portFirst + 99 };
+  await fleet.as(operator).hosts.createHost({ host: { name: 'dock', spec } });
+  const containerOf: (...of: Parameters<ChainGround['kill']>) => Promise<ReturnType<typeof docker.getContainer>> = async (
+    cluster,
+    member,
+  ) => {
+    const label = [`cellar.cluster=${cluster.name}`, `cellar.member=${member}`, `cellar.incarnation=${cluster.incarnation}`];
+    const [found] = await docker.listContainers({ all: true, filters: { label } });
+    if (!found) throw new Error(`There is no container of ${member}`);
+    return docker.getContainer(found.Id);
+  };
+  return {
+    ...{ fleet, host: 'dock', image },
+    kill: async (...of) => void (await (await containerOf(...of)).kill()),
+    freeze: async (...of) => void (await (await containerOf(...of)).pause()),
+    async thaw(...of) {
+      const container = await containerOf(...of);
+      await container.unpause().catch((error: unknown) => {
+        // The watchdog has started it anew meanwhile.
+        if (!/is not paused|is not running/.test(String(error))) throw error;
+      });
+    },
+  };
+}
+
+// At the same time, since they mostly wait.
+describe('clusters of containers', { skip: skip ?? false, concurrency: true }, () => {
+  test('litecoin', async (t) => litecoinScenario(await ground(t, 'litecoin', 23_300)));
+  test('etcd', async (t) => etcdScenario(await ground(t, 'etcd', 23_400)));
+  test('a pool, whose image comes from a registry', async (t) => {
+    if (!engine) throw new Error('There is no engine');
+    await using registry = await startRegistry();
+    const image = await registry.push(engine.docker, await importImage(engine.docker, 'anvil'));
+    const fleet = await startFleet(t);
+    await poolScenario({ fleet, type: AgentType.DOCKER, address: engine.address, parameters: { image }, portFirst: 23_600 });
+  });
+  test('NATS', async (t) => natsScenario(await ground(t, 'nats', 23_500)));
+});
+
+test('an engine is killed and comes back: what was not known is told so, and what is used is not destroyed', {
+  skip: skip ?? false,
+}, async (t) => {
+  await using own = await startDocker();
+  const image = await importImage(own.docker, 'anvil');
+  const fleet = await startFleet(t);
+  const { hosts } = fleet.as(operator);
+  const { engine: claims, clusters } = fleet.as(userNamed('ann'));
+  const templates = [{ blueprint: 'evm-dev', parameters: { image } }];
+  const spec = { type: AgentType.DOCKER, address: own.address, capacity: 2, templates, portFirst: 23_700, portLast: 23_799 };
+  await hosts.createHost({ host: { name: 'dock', spec } });
+  await fleet.done(await hosts.fillupHost({ name: 'dock' }));
+  const { cluster, id } = await claims.apply({ blueprint: 'evm-dev' });
+  assert.ok(cluster);
+  const stateOfHost = async () => (await hosts.getHost({ name: 'dock' })).status?.state;
+  const used = () => clusters.getCluster({ name: cluster.name });
+
+  await own.kill();
+  await until(async () => (await stateOfHost()) === HostStatus_State.UNREACHABLE, patienceMs);
+  assert.notEqual((await used()).health, Cluster_Health.FAILED, 'what cannot be asked is not sick');
+  await own.restart();
+  await until(async () => (await stateOfHost()) === HostStatus_State.ACTIVE, patienceMs);
+  // An engine that comes back ends what ran without it.
+  await until(async () => (await used()).health === Cluster_Health.OK, patienceMs);
+  const { incarnation, owner } = await used();
+  assert.deepEqual([incarnation, owner], [1, 'ann']);
+  await claims.release({ id });
+  await fleet.done(await hosts.deleteHost({ name: 'dock', force: true }));
+  const { Volumes } = await own.docker.listVolumes();
+  assert.deepEqual([await own.docker.listContainers({ all: true }), Volumes ?? []], [[], []]);
+});
+
+test('what is no Docker engine is refused with the reason, and nothing is kept', async (t) => {
+  const fleet = await startFleet(t);
+  const { hosts } = fleet.as(operator);
+  const server = createServer((_, response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"lie":true}'),
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'cellar-liar-'));
+  t.after(() => {
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  server.listen(join(folder, 'liar.sock'));
+  await once(server, 'listening');
+  const cases: [address: string, reason: string][] = [
+    [`unix://${folder}/liar.sock`, 'engine_unsuitable'],
+    [`unix://${folder}/nobody.sock`, 'engine_unreachable'],
+    ['tcp://127.0.0.1:1', 'credentials_missing'],
+    ['somewhere', 'address_invalid'],
+  ];
+  for (const [address, reason] of cases) {
+    const spec = { type: AgentType.DOCKER, address, capacity: 1, templates: [{ blueprint: 'evm-dev', parameters: {} }] };
+    const adding = hosts.createHost({ host: { name: 'dock', spec } });
+    await assert.rejects(adding, (error) => Fault.from(error).reason === reason);
+  }
+  assert.deepEqual((await hosts.listHosts({})).hosts, []);
+});
