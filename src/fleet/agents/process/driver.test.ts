@@ -5,15 +5,17 @@ import { after } from 'node:test';
 import { silentLog } from '#kernel/log.ts';
 import { freePort } from '#kernel/testing/engines.ts';
 import { driverSuite } from '../testing/driver.suite.ts';
+import { openCgroups } from './cgroups.ts';
 import { createProcessDriver } from './driver.ts';
 
+const cgroups = await openCgroups();
 const root = mkdtempSync(join(tmpdir(), 'cellar-process-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
 driverSuite({
   type: 'process',
   skip: process.platform === 'linux' ? undefined : 'local processes are run on Linux only',
-  abilities: ['exec', 'stats'],
+  abilities: cgroups.hasLimits ? ['exec', 'stats', 'limits'] : ['exec', 'stats'],
   missingReason: 'program_missing',
   open: async () => ({
     image: '',
@@ -23,6 +25,7 @@ driverSuite({
         folder: join(root, fleet),
         host: 'here',
         fleet: `${fleet}-${process.pid}`,
+        cgroups,
         log: silentLog,
         now: Date.now,
       }),

@@ -1,20 +1,20 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { cpus, totalmem } from 'node:os';
-import { Code, Fault, notFound } from '#kernel/fault.ts';
+import { Fault, notFound } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import { createBell } from '#lib/bell.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { rest } from '#lib/rest.ts';
-import { memberDigest, type PlannedMember } from '../../blueprints/logic/plan-members.ts';
+import { memberDigest } from '../../blueprints/logic/plan-members.ts';
 import type { ClusterRef, Driver, Executed, MemberUse, SeenMember } from '../../driver/driver.ts';
 import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
+import type { Cgroups } from './cgroups.ts';
 import { findProgram } from './find-program.ts';
 import { followLog } from './follow-log.ts';
-import { MemberFolders, type MemberPlace, type Run } from './member-folder.ts';
-import { bootId, findProcess, markedProcesses, markName, type RunningProcess } from './processes.ts';
+import { MemberFolders, type MemberPlace } from './member-folder.ts';
+import { createMembers, isAlive, markOfGroup } from './members.ts';
+import { bootId, markedProcesses, markName, type RunningProcess } from './processes.ts';
 
 export interface ProcessDriverOptions {
   /** Where members live; ours alone. */
@@ -22,30 +22,24 @@ export interface ProcessDriverOptions {
   /** Of the host and the fleet; part of every mark. */
   readonly host: string;
   readonly fleet: string;
+  readonly cgroups: Cgroups;
   readonly log: Log;
   readonly now: () => number;
 }
 
-/** How often is looked whether what was told to end has ended. */
-const endedMs = 25;
-/** How long to wait after force before it is a fault. */
-const killMs = 10_000;
 /** How often members that are not children of ours are looked at. */
 const watchMs = 1000;
 const useMs = 1000;
 const outputSizeBytesMax = 1024 * 1024;
 const ticksPerSecond = 100;
-/** Keeps how the member ended, for whoever looks later: the shell outlives it, and whoever had started it may be gone by then. */
-const keeper = 'trap : TERM INT HUP QUIT; "$@"; code=$?; echo $code > ../exit.tmp; mv ../exit.tmp ../exit';
-
 /**
  * Clusters as local processes.
  *
  * Each member is a process group of its own with its output in a file, so that it goes on when Cellar ends, however it ends, and is found
- * again by number and start time. All that a member starts carries its mark in the environment: stopping it finds those that have left
- * the group as well.
+ * again by number and start time. All that a member starts carries its mark in the environment, and is in its control group where there are
+ * any: stopping it finds those that have left the process group as well.
  */
-export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDriverOptions): Driver {
+export function createProcessDriver({ folder, host, fleet, cgroups, log, now }: ProcessDriverOptions): Driver {
   const folders = new MemberFolders(folder);
   const locks = createKeyedLock();
   const changed = new Map<symbol, (cluster: string) => void>();
@@ -53,106 +47,21 @@ export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDr
   const clusterMark = ({ cluster, incarnation }: ClusterRef): string => `${fleetMark}${cluster}/${incarnation}/`;
   const markOf = (place: MemberPlace): string => clusterMark(place) + place.member;
 
-  async function look(place: MemberPlace, boot: string): Promise<SeenMember> {
-    const { cluster, incarnation, member } = place;
-    const [record, run] = [await folders.record(place), await folders.run(place)];
-    const seen = {
-      cluster,
-      incarnation,
-      member,
-      digest: record?.digest ?? '',
-      restarts: run?.restarts ?? 0,
-      startedMs: run?.startedMs ?? 0,
-    };
-    if (run && (await isAlive(run, boot))) return { ...seen, state: 'running', message: '' };
-    const exitCode = await folders.exitCode(place);
-    const line = await folders.lastLine(place);
-    const how = run ? (exitCode === undefined ? 'was ended by force' : `ended with code ${exitCode}`) : 'was never started';
-    return {
-      ...seen,
-      state: 'exited',
-      message: line === '' ? how : `${how}: ${line}`,
-      ...(exitCode === undefined ? {} : { exitCode }),
-    };
-  }
-
-  async function run(place: MemberPlace, member: PlannedMember): Promise<void> {
-    const boot = await bootId();
-    const before = await folders.run(place);
-    if (before && (await isAlive(before, boot))) return;
-    // What an earlier run has left behind would hold its ports and locks.
-    await endAll(place, 0);
-    const [first = '', ...rest] = member.command;
-    const program = await findProgram(member.programs.length > 0 ? member.programs : [first]);
-    await rm(folders.exit(place), { force: true });
-    const output = openSync(folders.log(place), 'a', 0o600);
-    try {
-      const child = spawn('/bin/sh', ['-c', keeper, 'sh', program, ...rest], {
-        cwd: folders.root(place),
-        detached: true,
-        stdio: ['ignore', output, output],
-        env: {
-          PATH: process.env['PATH'],
-          HOME: folders.root(place),
-          LANG: 'C.UTF-8',
-          ...member.environment,
-          [markName]: markOf(place),
-        },
-      });
-      await new Promise<void>((resolve, reject) => {
-        child.once('spawn', resolve);
-        child.once('error', reject);
-      });
-      child.once('exit', () => {
-        for (const tell of changed.values()) tell(place.cluster);
-      });
-      child.unref();
-      const pid = child.pid ?? 0;
-      const started = await findProcess(pid);
-      const restarts = before ? before.restarts + 1 : 0;
-      await folders.noteRun(place, { pid, startTicks: started?.startTicks ?? '', bootId: boot, startedMs: now(), restarts });
-    } finally {
-      closeSync(output);
-    }
-  }
-
-  /** Asks a member to end, waits, and ends by force whatever carries its mark. */
-  async function end(place: MemberPlace): Promise<void> {
-    const record = await folders.record(place);
-    const signal = (record?.member.stopSignal ?? 'SIGTERM') as NodeJS.Signals;
-    const last = await folders.run(place);
-    if (last && (await isAlive(last, await bootId()))) {
-      send(-last.pid, signal);
-      await endAll(place, record?.member.stopTimeoutMs ?? 0);
-    }
-    await endAll(place, 0);
-  }
-
-  /** Resolves when nothing of the member is left; after `patienceMs` by force. Errors: `deadline_exceeded` when even that does not help. */
-  async function endAll(place: MemberPlace, patienceMs: number): Promise<void> {
-    const startMs = performance.now();
-    for (;;) {
-      const left = await ours(place);
-      if (left.length === 0) return;
-      const waitedMs = performance.now() - startMs;
-      if (waitedMs > patienceMs + killMs) {
-        throw new Fault(Code.DeadlineExceeded, `Member "${place.member}" of cluster "${place.cluster}" cannot be ended`, {
-          reason: 'process_stuck',
-          hint: `Look at process ${left[0]?.pid}: it may wait for a disk.`,
-        });
-      }
-      if (waitedMs >= patienceMs) for (const { pid } of left) send(pid, 'SIGKILL');
-      await rest(endedMs, AbortSignal.any([]));
-    }
-  }
-
-  const ours = async (place: MemberPlace): Promise<readonly RunningProcess[]> =>
-    (await markedProcesses(clusterMark(place))).filter(({ mark }) => mark === markOf(place));
+  const members = createMembers({
+    ...{ folders, cgroups, markOf, now },
+    onExit: (cluster) => {
+      for (const tell of changed.values()) tell(cluster);
+    },
+  });
 
   /** What runs and carries our mark, without any folder that knows of it. */
   async function strays(known: ReadonlySet<string>): Promise<readonly SeenMember[]> {
     const found = new Map<string, SeenMember>();
-    for (const { mark } of await markedProcesses(fleetMark)) {
+    const marks = (await markedProcesses(fleetMark)).map(({ mark }) => mark);
+    // Those that have changed their mark are still in their group.
+    for (const group of await cgroups.names())
+      if (markOfGroup(group).startsWith(fleetMark) && (await cgroups.processes(group)).length > 0) marks.push(markOfGroup(group));
+    for (const mark of marks) {
       const [cluster = '', incarnation = '', member = ''] = mark.slice(fleetMark.length).split('/');
       if (known.has(mark) || cluster === '') continue;
       const base = { cluster, incarnation: Number(incarnation), member, restarts: 0, startedMs: 0, digest: '' };
@@ -170,12 +79,16 @@ export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDr
   return {
     probe: async () => ({
       ...{ type: 'process', version: `local processes on ${process.platform}`, identity: `process:${await bootId()}:${folder}` },
-      ...{ cores: cpus().length, memoryBytes: totalmem(), abilities: ['exec', 'stats'] },
+      ...{
+        cores: cpus().length,
+        memoryBytes: totalmem(),
+        abilities: cgroups.hasLimits ? ['exec', 'stats', 'limits'] : ['exec', 'stats'],
+      },
     }),
     async observe(cluster) {
       const boot = await bootId();
       const refs = (await folders.clusters()).filter((ref) => cluster === undefined || ref.cluster === cluster);
-      const members: SeenMember[] = [];
+      const seen: SeenMember[] = [];
       const leftovers: { cluster: string; incarnation: number; kind: 'folder'; name: string }[] = [];
       const known = new Set<string>();
       for (const ref of refs) {
@@ -184,20 +97,20 @@ export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDr
         const whole: SeenMember[] = [];
         for (const place of places) {
           known.add(markOf(place));
-          if (await folders.record(place)) whole.push(await look(place, boot));
+          if (await folders.record(place)) whole.push(await members.look(place, boot));
         }
-        members.push(...whole);
+        seen.push(...whole);
         if (whole.length === 0) leftovers.push({ ...ref, kind: 'folder', name: `${ref.cluster}.${ref.incarnation}` });
       }
       const lost = (await strays(known)).filter((one) => cluster === undefined || one.cluster === cluster);
-      return { members: [...members, ...lost], leftovers };
+      return { members: [...seen, ...lost], leftovers };
     },
-    async create(ref, members) {
-      for (const member of members) {
+    async create(ref, planned) {
+      for (const member of planned) {
         const place = { ...ref, member: member.name };
         await locks.run(markOf(place), async () => {
           if (!(await folders.record(place))) await folders.make(place, { digest: memberDigest(member), member });
-          await run(place, member);
+          await members.run(place, member);
         });
       }
     },
@@ -205,20 +118,21 @@ export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDr
       for (const name of names) {
         const place = await placeOf(ref, name);
         const record = await folders.record(place);
-        if (record) await locks.run(markOf(place), () => run(place, record.member));
+        if (record) await locks.run(markOf(place), () => members.run(place, record.member));
       }
     },
     async stop(ref, names) {
       for (const member of names) {
         const place = { ...ref, member };
-        await locks.run(markOf(place), () => end(place));
+        await locks.run(markOf(place), () => members.end(place));
       }
     },
     async remove(ref) {
       const places = await folders.members(ref);
-      await Promise.all(places.map((place) => locks.run(markOf(place), () => end(place))));
-      for (const { mark } of await markedProcesses(clusterMark(ref)))
-        await endAll({ ...ref, member: mark.slice(clusterMark(ref).length) }, 0);
+      await Promise.all(places.map((place) => locks.run(markOf(place), () => members.end(place))));
+      const known = new Set(places.map(markOf));
+      for (const { member, ...found } of await strays(known))
+        if (clusterMark(found) === clusterMark(ref)) await members.end({ ...ref, member });
       return places.length + ((await folders.remove(ref)) ? 1 : 0);
     },
     async freePorts(ports) {
@@ -264,6 +178,8 @@ export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDr
         const byMember = new Map<string, MemberUse>();
         for (const { pid, startTicks, mark, memoryBytes, cpuTicks } of found) {
           const member = mark.slice(clusterMark(ref).length);
+          // The shell that keeps it is ours.
+          if ((await folders.run({ ...ref, member }))?.pid === pid) continue;
           const known = byMember.get(member) ?? { member, memoryBytes: 0, cpuPercent: 0, processes: 0 };
           const used = Math.max(0, cpuTicks - (before.get(`${pid}/${startTicks}`) ?? cpuTicks));
           const cpuPercent = known.cpuPercent + (used / ticksPerSecond / ((nowMs - beforeMs) / 1000)) * 100;
@@ -345,24 +261,11 @@ export function createProcessDriver({ folder, host, fleet, log, now }: ProcessDr
   }
 }
 
-async function isAlive({ pid, startTicks, bootId: boot }: Run, now: string): Promise<boolean> {
-  return boot === now && pid > 0 && (await findProcess(pid))?.startTicks === startTicks;
-}
-
 /** The last of what comes, up to a limit. */
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   let kept = Buffer.alloc(0);
   for await (const chunk of stream) kept = Buffer.concat([kept, chunk]).subarray(-outputSizeBytesMax);
   return kept;
-}
-
-/** To a process, or with a minus to its group. One that is gone has nothing to be told. */
-function send(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
-  }
 }
 
 function isFreePort(port: number): Promise<boolean> {

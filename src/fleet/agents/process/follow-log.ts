@@ -31,7 +31,7 @@ export async function* followLog(
   const watchers = isFollowing ? files.map(({ path }) => watch(path, () => bell.ring())) : [];
   try {
     for (const reader of readers) {
-      const earlier = await reader.read();
+      const earlier = [...(await readOlder(reader)), ...(await reader.read())];
       yield* tail === 0 ? [] : earlier.slice(-tail);
     }
     while (isFollowing && !signal.aborted) {
@@ -44,25 +44,40 @@ export async function* followLog(
   }
 }
 
+/** What was cut off from a log that has grown too long. */
+async function readOlder({ member, path }: LineReader): Promise<readonly LogLine[]> {
+  const older = new LineReader(member, `${path}.1`);
+  try {
+    return await older.read();
+  } finally {
+    await older.close();
+  }
+}
+
 class LineReader {
-  readonly #member: string;
-  readonly #path: string;
+  readonly member: string;
+  readonly path: string;
   #file: FileHandle | undefined;
   #position = 0;
   #rest = '';
 
   constructor(member: string, path: string) {
-    this.#member = member;
-    this.#path = path;
+    this.member = member;
+    this.path = path;
   }
 
   /** Whole lines that came since the last time. */
   async read(): Promise<readonly LogLine[]> {
     try {
-      this.#file ??= await open(this.#path, 'r');
+      this.#file ??= await open(this.path, 'r');
     } catch (error) {
       if (isSystemError(error, 'ENOENT')) return [];
       throw error;
+    }
+    // It was cut, and begins anew.
+    if ((await this.#file.stat()).size < this.#position) {
+      this.#position = 0;
+      this.#rest = '';
     }
     const lines: LogLine[] = [];
     const buffer = Buffer.alloc(pieceSizeBytes);
@@ -73,7 +88,7 @@ class LineReader {
       const parts = (this.#rest + buffer.toString('utf8', 0, bytesRead)).split('\n');
       this.#rest = (parts.pop() ?? '').slice(0, lineLengthMax);
       for (const text of parts)
-        lines.push({ member: this.#member, timeMs: 0, text: text.slice(0, lineLengthMax), isError: false });
+        lines.push({ member: this.member, timeMs: 0, text: text.slice(0, lineLengthMax), isError: false });
     }
   }
 

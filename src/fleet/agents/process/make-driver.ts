@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { failedPrecondition } from '#kernel/fault.ts';
 import type { DriverMaker } from '../server.ts';
+import { openCgroups } from './cgroups.ts';
 import { createProcessDriver } from './driver.ts';
 
 export const makeProcessDriver: DriverMaker = async ({ host, fleet }, { folder, log, clock }) => {
@@ -10,5 +11,9 @@ export const makeProcessDriver: DriverMaker = async ({ host, fleet }, { folder, 
       hint: 'Use a host of type "docker".',
     });
   }
-  return createProcessDriver({ folder: join(folder, 'process', host), host, fleet, log, now: () => clock.now() });
+  return createProcessDriver({
+    ...{ folder: join(folder, 'process', host), host, fleet, log },
+    cgroups: await openCgroups(),
+    now: () => clock.now(),
+  });
 };

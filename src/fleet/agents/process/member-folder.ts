@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSystemError } from '#lib/system-error.ts';
 import type { PlannedMember } from '../../blueprints/logic/plan-members.ts';
@@ -25,6 +25,8 @@ export interface MemberPlace extends ClusterRef {
 const recordName = 'member.json';
 const runName = 'run.json';
 const exitName = 'exit';
+const logSizeBytesMax = 16 * 1024 * 1024;
+const logKeptBytes = 4 * 1024 * 1024;
 
 /**
  * Where local members live: `<cluster>.<incarnation>/<member>/`, with what they are made from, which process they are, how the last one ended,
@@ -97,6 +99,14 @@ export class MemberFolders {
     return (lines.at(-1) ?? '').replace(/\u001b\[[0-9;]*m/g, '').slice(0, 300);
   }
 
+  /** Keeps a log from filling the disk: of one that has grown too long the end goes to `log.1`, and what was there before is lost. */
+  async trimLog(place: MemberPlace): Promise<void> {
+    const path = this.log(place);
+    if ((await sizeOf(path)) <= logSizeBytesMax) return;
+    await writeWhole(`${path}.1`, await readTail(path, logKeptBytes), 0o600);
+    await truncate(path, 0);
+  }
+
   async remove(ref: ClusterRef): Promise<boolean> {
     const path = this.clusterPath(ref);
     const isThere = (await listOrNothing(this.#base)).includes(`${ref.cluster}.${ref.incarnation}`);
@@ -108,6 +118,15 @@ export class MemberFolders {
 async function writeWhole(path: string, text: string, mode: number): Promise<void> {
   await writeFile(`${path}.tmp`, text, { mode, flush: true });
   await rename(`${path}.tmp`, path);
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return 0;
+    throw error;
+  }
 }
 
 async function readTail(path: string, sizeBytes: number): Promise<string> {
