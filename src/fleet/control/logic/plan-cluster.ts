@@ -22,7 +22,7 @@ export interface PlanInput {
   readonly cluster: ClusterRecord;
   /** `unknown`: the host could not be asked. */
   readonly observation: Observation | 'unknown';
-  /** Absent: not asked, since not all members run. */
+  /** Absent: not asked, since not all members were ready yet. */
   readonly verdict: HealthVerdict | undefined;
   readonly nowMs: number;
   readonly limits: PlanLimits;
@@ -147,7 +147,8 @@ function keeping(input: PlanInput, { own, sweep, missing, ended, unknown }: Kept
   if (missing.length + ended.length > 0) {
     const lost = [...missing, ...ended];
     const message = lost.map((name) => `${name}: ${own.get(name)?.message || (own.has(name) ? 'ended' : 'is gone')}`).join('; ');
-    const health: Health = lost.length < cluster.members.length ? 'degraded' : 'failed';
+    // Those that are left may be too few.
+    const health: Health = lost.length < cluster.members.length && verdict?.health !== 'failed' ? 'degraded' : 'failed';
     const down = { health, reason: 'MembersDown', message };
     if (nowMs < cluster.repairAfterMs) return plan(input, 'ready', health, sweep, cluster.repairAfterMs - nowMs, {}, down);
     const actions: Action[] = [];

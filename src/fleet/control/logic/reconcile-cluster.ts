@@ -80,7 +80,7 @@ export async function reconcileCluster(
       const areReady =
         plan.members.every((member) => own.some((seen) => seen.member === member.name && seen.state === 'running')) &&
         ![...ready.values()].includes(false);
-      if (isAsked && areReady) judged = await askHealth(driver, cluster, plan, own, remembered, nowMs, signal);
+      if (isAsked && (areReady || !isBuilding)) judged = await askHealth(driver, cluster, plan, own, remembered, nowMs, signal);
       observation = {
         members: members.map((seen) => {
           const isReady = seen.incarnation === cluster.incarnation ? ready.get(seen.member) : undefined;
