@@ -11,6 +11,7 @@ export type DriverMaker = (engine: EngineRef, micro: Micro) => Promise<Driver>;
 const makers: Readonly<Partial<Record<AgentType, () => Promise<DriverMaker>>>> = {
   process: async () => (await import('./process/make-driver.ts')).makeProcessDriver,
   docker: async () => (await import('./docker/make-driver.ts')).makeDockerDriver,
+  swarm: async () => (await import('./swarm/make-driver.ts')).makeSwarmDriver,
   simulated: async () => (await import('./simulated/make-driver.ts')).makeSimulatedDriver,
 };
 

@@ -44,6 +44,8 @@ export interface SeenMember extends ClusterRef {
   readonly startedMs: number;
   /** Of the plan it was made from. */
   readonly digest: string;
+  /** Where its ports of the host are reached, if not at the host's own address. */
+  readonly address?: string;
 }
 
 /** A network, volume or folder of ours. */

@@ -62,10 +62,12 @@ const statusOf = (error: unknown): number | undefined => {
   return typeof status === 'number' ? status : undefined;
 };
 
-/** True when an engine says that there is no such thing. */
-export const isGone = (error: unknown): boolean => statusOf(error) === 404;
+/** True when an engine says that there is no such thing. A swarm says some of it with status 500. */
+export const isGone = (error: unknown): boolean =>
+  statusOf(error) === 404 || (statusOf(error) === 500 && /\bnot found$/.test(messageOf(error).trim()));
 /** True when it says that there is one already, or one in the wrong state. */
-export const isConflict = (error: unknown): boolean => statusOf(error) === 409;
+export const isConflict = (error: unknown): boolean =>
+  statusOf(error) === 409 || (statusOf(error) === 500 && /name conflicts with an existing object/.test(messageOf(error)));
 /** True when what was asked for is so already. */
 export const isSoAlready = (error: unknown): boolean => statusOf(error) === 304;
 

@@ -13,6 +13,7 @@ import { logLines, merged } from '../docker-engine/log-lines.ts';
 import { ensureImage } from '../docker-engine/pull-image.ts';
 import { putFiles } from '../docker-engine/put-files.ts';
 import { useOf } from '../docker-engine/use-of.ts';
+import { watchEvents } from '../docker-engine/watch-events.ts';
 import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
 import { containerSpec } from './container-spec.ts';
 import { readContainer } from './read-container.ts';
@@ -280,19 +281,8 @@ export function createDockerDriver({ engine, host, fleet }: DockerDriverOptions)
         }
       }),
     async *watch(signal) {
-      const filters = { ...filter(), type: ['container' as const] };
-      const stream = await asking(signal, askMs, () => docker.getEvents({ filters, abortSignal: signal }));
-      let rest = '';
       try {
-        for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-          const lines = (rest + Buffer.from(chunk).toString()).split('\n');
-          rest = lines.pop() ?? '';
-          for (const line of lines) {
-            const { Actor } = JSON.parse(line) as { Actor?: { Attributes?: Record<string, string> } };
-            const cluster = readMarks(Actor?.Attributes)?.cluster;
-            if (cluster) yield cluster;
-          }
-        }
+        yield* watchEvents(docker, filter(), signal);
       } catch (error) {
         if (!signal.aborted) throw engineFault(error);
       }

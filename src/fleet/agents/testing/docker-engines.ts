@@ -35,19 +35,27 @@ let started = 0;
 /** Networks of two engines must not overlap: each takes a sixteenth of 10.192.0.0/10 by the number of this process and its own. */
 const pool = (): string => `10.${192 + ((process.pid + started++) % 60)}.0.0/16`;
 
-export async function startDocker(): Promise<TestDocker> {
+export interface DockerOptions {
+  /** Comes before `dockerd`, such as to run it in another namespace. */
+  readonly wrap?: readonly string[];
+  /** How its networks are made; packet filters of this machine are left alone when absent. */
+  readonly network?: readonly string[];
+}
+
+export async function startDocker({ wrap = [], network }: DockerOptions = {}): Promise<TestDocker> {
   const folder = mkdtempSync(join(tmpdir(), 'cellar-docker-'));
   const socketPath = join(folder, 'docker.sock');
   const docker = new Docker({ socketPath });
-  const subnets = `base=${pool()},size=24`;
+  // What is published is carried by a process of the engine.
+  const subnets = ['--iptables=false', '--ip-forward=false', '--default-address-pool', `base=${pool()},size=24`];
+  const paths = ['--data-root', join(folder, 'root'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid')];
+  const own = ['--bridge', 'none', ...(network ?? subnets), '--host', `unix://${socketPath}`];
+  const [program = '', ...before] = [...wrap, 'dockerd'];
   let child: ChildProcess;
 
   const start = async (): Promise<void> => {
     const log = openSync(join(folder, 'log'), 'a');
-    const paths = ['--data-root', join(folder, 'root'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid')];
-    // Packet filters belong to the machine; what is published is carried by a process of the engine.
-    const network = ['--bridge', 'none', '--iptables=false', '--ip-forward=false', '--default-address-pool', subnets];
-    child = spawn('dockerd', [...paths, ...network, '--host', `unix://${socketPath}`], { stdio: ['ignore', log, log] });
+    child = spawn(program, [...before, ...paths, ...own], { stdio: ['ignore', log, log] });
     closeSync(log);
     const endMs = performance.now() + patienceMs;
     while (!(await docker.ping().catch(() => undefined))) {
@@ -71,8 +79,15 @@ export async function startDocker(): Promise<TestDocker> {
     async [Symbol.asyncDispose]() {
       if (child.exitCode !== null || child.signalCode !== null) await start();
       // What goes on without its engine would stay: containers, and the networks' bridges.
-      for (const { Id } of await docker.listContainers({ all: true }))
-        await docker.getContainer(Id).remove({ force: true, v: true });
+      for (const { Id } of await docker.listContainers({ all: true })) {
+        await docker
+          .getContainer(Id)
+          .remove({ force: true, v: true })
+          .catch((error: { readonly statusCode?: number }) => {
+            // A swarm may be removing it too.
+            if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
+          });
+      }
       await docker.pruneNetworks();
       await end('SIGTERM');
       // A killed engine leaves its mounts behind, the deepest last.

@@ -36,8 +36,11 @@ function pathOf(program: string): string {
   }
 }
 
-/** Makes an image of programs of this machine, what they are linked with, and a shell. Result: its name, `cellar-test/<image>:1`. */
-export async function importImage(docker: Docker, image: TestImage): Promise<string> {
+/**
+ * Makes an image of programs of this machine, what they are linked with, and a shell. Result: its name, `<prefix><image>:1`. A swarm asks an
+ * image's registry each time, so `prefix` should name one that answers or refuses at once.
+ */
+export async function importImage(docker: Docker, image: TestImage, prefix = 'cellar-test/'): Promise<string> {
   const root = mkdtempSync(join(tmpdir(), 'cellar-image-'));
   try {
     for (const folder of ['bin', 'tmp', 'etc', 'root']) mkdirSync(join(root, folder));
@@ -49,12 +52,12 @@ export async function importImage(docker: Docker, image: TestImage): Promise<str
     const archive = `${root}.tar`;
     const { status, stderr } = spawnSync('tar', ['-C', root, '-cf', archive, '.'], { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
-    const progress = await docker.importImage(archive, { repo: `cellar-test/${image}`, tag: '1' });
+    const progress = await docker.importImage(archive, { repo: `${prefix}${image}`, tag: '1' });
     await new Promise<void>((resolve, reject) =>
       docker.modem.followProgress(progress, (error) => (error ? reject(error) : resolve())),
     );
     rmSync(archive);
-    return `cellar-test/${image}:1`;
+    return `${prefix}${image}:1`;
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
