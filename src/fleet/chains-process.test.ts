@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, type TestContext, test } from 'node:test';
 import { AgentType } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { markedProcesses } from './agents/process/processes.ts';
-import { type ChainGround, etcdScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
+import { type ChainGround, etcdScenario, fabricScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
 import { operator, startFleet } from './testing/fleet-platform.ts';
 
 async function ground(t: TestContext, portFirst: number): Promise<ChainGround> {
@@ -19,9 +19,12 @@ async function ground(t: TestContext, portFirst: number): Promise<ChainGround> {
   return { fleet, host: 'local', kill: tell('SIGKILL'), freeze: tell('SIGSTOP'), thaw: tell('SIGCONT') };
 }
 
+const lostOf = (programs: readonly string[]): readonly string[] =>
+  programs.filter((program) => spawnSync(program, ['--version']).error);
+
 /** Why programs cannot be run here, or undefined; under CI a missing one is an error. */
 function missing(packages: string, ...programs: readonly string[]): string | undefined {
-  const lost = programs.filter((program) => spawnSync(program, ['--version']).error);
+  const lost = lostOf(programs);
   if (lost.length === 0) return undefined;
   const reason = `${lost.join(' and ')} not on the PATH; enable with: apt-get install ${packages}`;
   if (process.env['CI']) throw new Error(reason);
@@ -40,5 +43,12 @@ describe('clusters of local processes', { concurrency: true }, () => {
 
   test('NATS', { skip: missing('nats-server', 'nats-server') }, async (t) => {
     await natsScenario(await ground(t, 23_200));
+  });
+
+  // No package has them, so they are not asked for under CI either.
+  const noFabric = lostOf(['orderer', 'peer', 'osnadmin', 'configtxgen']);
+  const whyNot = `${noFabric.join(', ')} not on the PATH; enable with the programs of a Hyperledger Fabric release`;
+  test('Hyperledger Fabric', { skip: noFabric.length > 0 && whyNot }, async (t) => {
+    await fabricScenario(await ground(t, 23_300));
   });
 });

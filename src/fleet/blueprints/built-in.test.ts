@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { parse } from 'yaml';
 import type { Blueprint, Parameter } from './logic/blueprint.ts';
+import { placeholders } from './logic/make-secrets.ts';
 import { parseBlueprint } from './logic/parse-blueprint.ts';
 import { fillParameters, planMembers, portWishes } from './logic/plan-members.ts';
 
@@ -30,16 +33,23 @@ for (const file of readdirSync(folder)) {
       for (const given of [{}, ...tries]) {
         const parameters = fillParameters(blueprint, given);
         const ports = portWishes(blueprint, parameters, agent).map((wish, at) => ({ ...wish, port: 20_000 + at }));
-        const secrets = Object.fromEntries(Object.keys(blueprint.secrets ?? {}).map((name) => [name, '5ec2e7']));
+        const secrets = placeholders(blueprint, parameters);
         const plan = planMembers(blueprint, {
           ...{ cluster: 'c1', incarnation: 1, publicHost: 'host.test' },
           ...{ agent, parameters, ports, secrets },
         });
         for (const member of plan.members) {
           assert.ok(member.memoryBytesMax > 0 && member.processesMax > 0, `${member.name} has limits`);
-          assert.ok(!member.command.some((word) => word.includes('5ec2e7')), `${member.name} shows no secret in its command`);
+          assert.ok(
+            !member.command.some((word) => Object.values(secrets).some((secret) => word.includes(secret))),
+            `${member.name} shows no secret in its command`,
+          );
           const named = new Set(member.ports.map(({ port }) => port));
           assert.equal(named.size, member.ports.length, `${member.name} has two ports with one number`);
+        }
+        for (const { path, text } of plan.members.flatMap(({ files }) => files)) {
+          if (path.endsWith('.sh')) assert.equal(spawnSync('sh', ['-n'], { input: text, encoding: 'utf8' }).stderr, '', path);
+          if (path.endsWith('.yaml')) assert.doesNotThrow(() => parse(text), path);
         }
         const asked = [...plan.members.flatMap(({ ready }) => ready), ...plan.health.map(({ ask }) => ask)];
         assert.ok(asked.length > 0);

@@ -54,12 +54,22 @@ export interface MemberTemplate {
   readonly volumes?: Readonly<Record<string, string>>;
   /** Templates by absolute path. */
   readonly files?: Readonly<Record<string, FileTemplate>>;
+  /** By name; made anew for each incarnation, with a key each. */
+  readonly certificates?: Readonly<Record<string, CertificateTemplate>>;
   /** Roles that have to be ready before. */
   readonly after?: readonly string[];
   readonly limits?: { readonly memoryMiB?: number; readonly cpuMillis?: number; readonly processes?: number };
   readonly stop?: { readonly signal?: string; readonly timeoutMs?: number };
   /** All have to pass before the member is ready. */
   readonly ready?: readonly Question[];
+}
+
+/** For the member's name, `localhost` and 127.0.0.1. */
+export interface CertificateTemplate {
+  /** Template; an authority of that name is made when it is first named. */
+  readonly authority: string;
+  /** Organizational unit of the subject. */
+  readonly unit?: string;
 }
 
 export interface PortTemplate {
@@ -102,6 +112,8 @@ export interface HealthRule {
   readonly role: string;
   readonly ask: Question;
   readonly value?: string;
+  /** Instead of `value`: the first sample of this name in an answer in Prometheus' text format. */
+  readonly metric?: string;
   /** The value as text. */
   readonly equals?: string;
   /** Numbers: not less than this; a template. */

@@ -34,6 +34,8 @@ const table: readonly [Partial<HealthRule>, readonly string[], Health, string?][
   [{ equals: 'true', value: 'health' }, ['{"health":"false"}'], 'failed'],
   [{ equals: 'true', value: 'health' }, ['no JSON'], 'failed'],
   [{ atLeast: '1', need: 'majority' }, ['2', '0', '1'], 'degraded', 'Wrong: node-1 (0)'],
+  [{ atLeast: 2, metric: 'nodes' }, ['# HELP nodes N\nnodes_max 9\nnodes{channel="a"} 2\n'], 'ok'],
+  [{ atLeast: 2, metric: 'nodes' }, ['nodes_max 9\n'], 'failed', 'Wrong: node-0 (no number)'],
   [{ within: 2, value: 'blocks', need: 'majority' }, ['{"blocks":9}', '{"blocks":7}', '{"blocks":6}'], 'degraded'],
   [{ within: 2 }, ['0x10', '0xe'], 'ok'],
   [{ same: true, need: 'majority' }, ['"a"', '"b"', '"a"'], 'degraded', 'Wrong: node-1'],

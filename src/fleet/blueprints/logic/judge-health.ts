@@ -126,7 +126,8 @@ function neededOf({ need = 'all' }: HealthRule, count: number): number {
 }
 
 /** What the rule's path points at in the answer's JSON; the whole answer when it has none. */
-function textOf({ value: path }: HealthRule, { value }: RuleAnswer): string | undefined {
+function textOf({ value: path, metric }: HealthRule, { value }: RuleAnswer): string | undefined {
+  if (metric !== undefined) return new RegExp(`^${metric}(?:\\{.*\\})? (\\S+)`, 'm').exec(value)?.[1];
   if (path === undefined) return value;
   let found: unknown;
   try {

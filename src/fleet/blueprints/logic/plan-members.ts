@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { invalidArgument } from '#kernel/fault.ts';
 import type { AgentType, Labels, MemberGoal, PortWish, ReservedPort } from '../../common/words.ts';
-
 import type { Blueprint, FileTemplate, HealthRule, MemberTemplate, Question } from './blueprint.ts';
+import { authoritiesIn, type CertificateWish, secretNames } from './make-certificates.ts';
 import { parameterProblem } from './parse-blueprint.ts';
 import { renderTemplate } from './templates.ts';
 
@@ -50,6 +50,8 @@ export interface PlanContext {
   readonly ports: readonly ReservedPort[];
   /** Where clients reach the host's ports. */
   readonly publicHost: string;
+  /** By member, where theirs are reached when that is somewhere else. */
+  readonly publicHosts?: Labels;
 }
 
 export interface MembersPlan {
@@ -102,6 +104,20 @@ function isAsked({ health = [] }: Blueprint, { role, ready = [] }: MemberTemplat
   return questions.some(({ http, tcp, jsonRpc }) => (http ?? tcp ?? jsonRpc)?.port === port);
 }
 
+/** Certificates the members of a cluster need. Errors: `invalid_argument` with reason `blueprint_broken`. */
+export function certificateWishes(blueprint: Blueprint, parameters: Labels): readonly CertificateWish[] {
+  return expand(blueprint, parameters).flatMap(({ name: member, index, template }) =>
+    Object.entries(template.certificates ?? {}).map(([name, { authority, unit }]) => {
+      const scope = { ...typed(blueprint, parameters), member: { name: member, role: template.role, index } };
+      try {
+        return { member, name, authority: renderTemplate(authority, scope), ...(unit === undefined ? {} : { unit }) };
+      } catch (error) {
+        throw broken(blueprint, error);
+      }
+    }),
+  );
+}
+
 export function clusterWeight(blueprint: Blueprint, parameters: Labels): number {
   const count = expand(blueprint, parameters).length;
   return blueprint.weight === undefined ? count : wholeNumber(blueprint, 'weight', blueprint.weight, parameters);
@@ -110,14 +126,20 @@ export function clusterWeight(blueprint: Blueprint, parameters: Labels): number 
 /**
  * Everything a cluster is made of. A template may speak of the parameters by their names, of `secrets`, `cluster`, `incarnation`, `agent`, of `members`
  * (each with `name`, `role`, `index`, and by port `listen`, `address` and `public`: where it listens, where other members reach it, where
- * clients do) and, in a member's own texts, of `member` and its `root`, which stands before absolute paths.
+ * clients do, and `certificates`, each with `certificate` and `key` as PEM), of `authorities` by name, of `root`, which stands before absolute
+ * paths, and, in a member's own texts, of `member`.
  * Errors: `invalid_argument` with reason `blueprint_broken`.
  */
 export function planMembers(blueprint: Blueprint, context: PlanContext): MembersPlan {
   const { parameters, secrets, cluster, incarnation, agent } = context;
   const expanded = expand(blueprint, parameters);
   const members = expanded.map((one) => memberScope(one, context));
-  const shared = { ...typed(blueprint, parameters), secrets, cluster, incarnation, agent, members };
+  const shared = {
+    ...typed(blueprint, parameters),
+    ...{ secrets, cluster, incarnation, agent, members },
+    authorities: authoritiesIn(secrets),
+    root: rootOf(agent),
+  };
   const render = (text: string | number, member?: object): string => {
     try {
       return renderTemplate(text, member ? { ...shared, member } : shared);
@@ -216,10 +238,14 @@ interface MemberScope {
   readonly index: number;
   readonly root: string;
   readonly ports: Readonly<Record<string, { readonly inside: number; readonly host: number }>>;
+  readonly certificates: Readonly<Record<string, { readonly certificate: string; readonly key: string }>>;
   readonly listen: Labels;
   readonly address: Labels;
   readonly public: Labels;
 }
+
+/** What stands before absolute paths: local processes have a folder instead of a file system of their own. */
+const rootOf = (agent: AgentType): string => (agent === 'process' || agent === 'simulated' ? '.' : '');
 
 /** Local processes share the host's address and ports; members of other agents have a name and ports of their own. */
 function memberScope({ name, index, template }: Expanded, context: PlanContext): MemberScope {
@@ -236,10 +262,16 @@ function memberScope({ name, index, template }: Expanded, context: PlanContext):
     Object.fromEntries(Object.entries(ports).map(([port, { inside, host }]) => [port, text(inside, host)]));
   return {
     ...{ name, role: template.role, index, ports },
-    root: isShared ? '.' : '',
+    certificates: Object.fromEntries(
+      Object.keys(template.certificates ?? {}).map((certificate) => {
+        const { certificate: pem, key } = secretNames(name, certificate);
+        return [certificate, { certificate: context.secrets[pem] ?? '', key: context.secrets[key] ?? '' }];
+      }),
+    ),
+    root: rootOf(context.agent),
     listen: byPort((inside) => `${isShared ? '127.0.0.1' : '0.0.0.0'}:${inside}`),
     address: byPort((inside) => `${isShared ? '127.0.0.1' : name}:${inside}`),
-    public: byPort((_, host) => `${context.publicHost}:${host}`),
+    public: byPort((_, host) => `${context.publicHosts?.[name] ?? context.publicHost}:${host}`),
   };
 }
 

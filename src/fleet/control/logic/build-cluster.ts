@@ -1,4 +1,5 @@
 import { exhausted, invalidArgument } from '#kernel/fault.ts';
+import { makeSecrets } from '../../blueprints/logic/make-secrets.ts';
 import { clusterWeight, fillParameters, memberGoals, portWishes } from '../../blueprints/logic/plan-members.ts';
 import type { Labels } from '../../common/words.ts';
 import type { HostUse, StoredCluster, StoredHost } from '../store/store.ts';
@@ -41,9 +42,7 @@ export async function buildCluster(parts: ControlParts, wish: ClusterWish, actor
   }
   const members = memberGoals(blueprint, parameters);
   const ports = host ? portWishes(blueprint, parameters, host.spec.type) : [];
-  const secrets = Object.fromEntries(
-    Object.entries(blueprint.secrets ?? {}).map(([name, { bytes }]) => [name, parts.newSecret(bytes)]),
-  );
+  const secrets = await makeSecrets(blueprint, parameters, parts.newSecret, now());
   const avoidPorts = new Set<number>();
   for (let attempt = 1; ; attempt++) {
     const name = wish.name ?? `${blueprint.name}-${parts.newSecret(3)}`;

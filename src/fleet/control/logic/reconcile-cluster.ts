@@ -4,6 +4,7 @@ import { Code, Fault } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import type { Blueprint } from '../../blueprints/logic/blueprint.ts';
 import type { Judged, Progress } from '../../blueprints/logic/judge-health.ts';
+import { makeSecrets } from '../../blueprints/logic/make-secrets.ts';
 import { type MembersPlan, planMembers } from '../../blueprints/logic/plan-members.ts';
 import type { Driver } from '../../driver/driver.ts';
 import type { FleetStore, StoredCluster, StoredHost } from '../store/store.ts';
@@ -153,9 +154,7 @@ async function note(
 
   async function renewal({ store: _ }: ReconcileParts, before: StoredCluster): Promise<Partial<StoredCluster>> {
     const blueprint = await parts.blueprintOf(before.digest);
-    const secrets = Object.fromEntries(
-      Object.entries(blueprint.secrets ?? {}).map(([name, { bytes }]) => [name, parts.newSecret(bytes)]),
-    );
+    const secrets = await makeSecrets(blueprint, before.parameters, parts.newSecret, now());
     const fresh = { failures: 0, successes: 0, readyMs: undefined, restarted: before.restarts, conditions: [] };
     return {
       ...fresh,

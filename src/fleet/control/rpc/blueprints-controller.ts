@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type BlueprintSchema, Blueprints } from '#gen/cellar/fleet/v1/blueprints_pb.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
+import { placeholders } from '../../blueprints/logic/make-secrets.ts';
 import { parseBlueprint } from '../../blueprints/logic/parse-blueprint.ts';
 import { clusterWeight, fillParameters, planMembers, portWishes } from '../../blueprints/logic/plan-members.ts';
 import { type BlueprintShelf, blueprintInvalid } from '../logic/blueprint-shelf.ts';
@@ -21,7 +22,7 @@ export function blueprintsRpc(shelf: BlueprintShelf): Binding {
       if (!parsed.blueprint) throw blueprintInvalid(parsed.problems);
       const { blueprint } = parsed;
       const parameters = fillParameters(blueprint, given);
-      const secrets = Object.fromEntries(Object.keys(blueprint.secrets ?? {}).map((secret) => [secret, `<${secret}>`]));
+      const secrets = placeholders(blueprint, parameters);
       // Ports as a host would give them if all of its were free.
       const agent = blueprint.agents[0] ?? 'process';
       const ports = portWishes(blueprint, parameters, agent).map((wish, at) => ({ ...wish, port: 20_000 + at }));
