@@ -13,6 +13,7 @@ import { dockerMissing, startDocker, type TestDocker } from './agents/testing/do
 import { registryMissing, startRegistry } from './agents/testing/registry.ts';
 import { imageMissing, importImage, type TestImage } from './agents/testing/test-images.ts';
 import { type ChainGround, etcdScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
+import { containerGround } from './testing/container-ground.ts';
 import { operator, startFleet, userNamed } from './testing/fleet-platform.ts';
 import { poolScenario } from './testing/pool-scenario.ts';
 
@@ -28,30 +29,7 @@ async function ground(t: TestContext, name: TestImage, portFirst: number): Promi
   if (!engine) throw new Error('There is no engine');
   const { address, docker } = engine;
   const image = await importImage(docker, name);
-  const fleet = await startFleet(t);
-  const spec = { type: AgentType.DOCKER, address, capacity: 2, portFirst, portLast: portFirst + 99 };
-  await fleet.as(operator).hosts.createHost({ host: { name: 'dock', spec } });
-  const containerOf: (...of: Parameters<ChainGround['kill']>) => Promise<ReturnType<typeof docker.getContainer>> = async (
-    cluster,
-    member,
-  ) => {
-    const label = [`cellar.cluster=${cluster.name}`, `cellar.member=${member}`, `cellar.incarnation=${cluster.incarnation}`];
-    const [found] = await docker.listContainers({ all: true, filters: { label } });
-    if (!found) throw new Error(`There is no container of ${member}`);
-    return docker.getContainer(found.Id);
-  };
-  return {
-    ...{ fleet, host: 'dock', image },
-    kill: async (...of) => void (await (await containerOf(...of)).kill()),
-    freeze: async (...of) => void (await (await containerOf(...of)).pause()),
-    async thaw(...of) {
-      const container = await containerOf(...of);
-      await container.unpause().catch((error: unknown) => {
-        // The watchdog has started it anew meanwhile.
-        if (!/is not paused|is not running/.test(String(error))) throw error;
-      });
-    },
-  };
+  return await containerGround(t, { type: AgentType.DOCKER, address, engines: [docker], image, portFirst });
 }
 
 // At the same time, since they mostly wait.

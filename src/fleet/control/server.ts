@@ -16,7 +16,7 @@ import { createBlueprintShelf } from './logic/blueprint-shelf.ts';
 import type { ControlParts } from './logic/control-parts.ts';
 import { createEngine } from './logic/engine.ts';
 import type { FleetEvent } from './logic/events.ts';
-import { HostSights } from './logic/host-sights.ts';
+import { HostSights, isSeen } from './logic/host-sights.ts';
 import { autofillHost } from './logic/host-verbs.ts';
 import { judgeOperations } from './logic/operations.ts';
 import { createStatistics } from './logic/statistics.ts';
@@ -30,7 +30,7 @@ import { eventMessage } from './rpc/messages.ts';
 import { operationsRpc } from './rpc/operations-controller.ts';
 import type { settings } from './settings.ts';
 import { createFleetStore } from './store/sql.ts';
-import type { StoredCluster } from './store/store.ts';
+import type { StoredCluster, StoredHost } from './store/store.ts';
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
@@ -70,6 +70,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     const { type, address, credentials } = host.spec;
     return await driverFor({ host: name, type, address, credentials, fleet });
   };
+  const sights = new HostSights(driverOf, observeMs);
   const planOf = async ({ digest, name: cluster, incarnation, parameters, secrets, ports, host }: StoredCluster) => {
     const found = await store.host(host);
     const agent = found?.spec.type ?? 'process';
@@ -81,9 +82,9 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       secrets,
       ports,
       publicHost: publicHost(found?.spec.address ?? ''),
+      publicHosts: await addressesOf(sights, found, cluster, incarnation),
     });
   };
-  const sights = new HostSights(driverOf, observeMs);
   const parts: ControlParts = {
     ...{ database, store, append, driverOf, driverFor, now, fleet },
     blueprint: (name) => shelf.get(name),
@@ -175,6 +176,20 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     check: (patience) => database.check(patience),
     stop: () => watching,
   };
+}
+
+/** Of a host of several machines: where each member is, which is known once one has looked. */
+async function addressesOf(
+  sights: HostSights,
+  host: StoredHost | undefined,
+  cluster: string,
+  incarnation: number,
+): Promise<Readonly<Record<string, string>>> {
+  if (host?.spec.type !== 'swarm') return {};
+  const sight = sights.latest(host.name) ?? (await sights.since(host.name, 0, AbortSignal.timeout(observeMs)));
+  if (!isSeen(sight)) return {};
+  const members = sight.of(cluster).members.filter((member) => member.incarnation === incarnation);
+  return Object.fromEntries(members.flatMap(({ member, address }) => (address ? [[member, address]] : [])));
 }
 
 /** Where clients reach the ports of an engine: the machine it is on. */

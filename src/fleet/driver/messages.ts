@@ -52,8 +52,8 @@ export function readEngine({ host, type, address, credentials, fleet }: EngineRe
 
 export function sightingMessage({ members, leftovers }: Sighting): MessageInitShape<typeof ObservationSchema> {
   return {
-    members: members.map(({ cluster, incarnation, member, state, exitCode, message, restarts, startedMs, digest }) => ({
-      ...{ cluster, incarnation, member, message, restarts, digest, state: states[state] },
+    members: members.map(({ state, exitCode, startedMs, ...seen }) => ({
+      ...{ ...seen, state: states[state] },
       ...(exitCode === undefined ? {} : { exitCode }),
       ...(startedMs > 0 ? { startTime: timestampFromMs(startedMs) } : {}),
     })),
@@ -63,8 +63,9 @@ export function sightingMessage({ members, leftovers }: Sighting): MessageInitSh
 
 export function readSighting({ members, leftovers }: Observation): Sighting {
   return {
-    members: members.map(({ cluster, incarnation, member, state, exitCode, message, restarts, startTime, digest }) => ({
+    members: members.map(({ cluster, incarnation, member, state, exitCode, message, restarts, startTime, digest, address }) => ({
       ...{ cluster, incarnation, member, message, restarts, digest },
+      ...(address === '' ? {} : { address }),
       state: (Object.keys(states) as SeenMember['state'][]).find((word) => states[word] === state) ?? 'unknown',
       ...(exitCode === undefined ? {} : { exitCode }),
       startedMs: startTime ? timestampMs(startTime) : 0,

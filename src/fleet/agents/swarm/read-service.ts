@@ -51,7 +51,12 @@ export function readService(
     return { ...seen, state: 'unknown', message: `its node ${name} is ${node?.Status?.State ?? 'gone'}` };
   }
   const task = newest(tasks);
-  if (!task) return { ...seen, state: 'starting', message: 'has no task yet' };
+  if (!task) {
+    const isStopped = Spec?.Mode?.Replicated?.Replicas === 0;
+    return isStopped
+      ? { ...seen, state: 'exited', message: 'was stopped' }
+      : { ...seen, state: 'starting', message: 'has no task yet' };
+  }
   const { State: state, Err = '', Timestamp, ContainerStatus } = task.Status;
   if (state === 'running') return { ...seen, state: 'running', message: '', startedMs: Date.parse(Timestamp ?? '') || 0 };
   if (state === 'orphaned') return { ...seen, state: 'unknown', message: 'its node was not heard of for too long' };

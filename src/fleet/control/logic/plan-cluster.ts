@@ -106,7 +106,7 @@ function running(input: PlanInput, own: Own, sweep: readonly Action[]): ClusterP
     after.every((name) => own.get(name)?.state === 'running' && own.get(name)?.isReady !== false);
   const missing = cluster.members.filter((member) => !own.has(member.name) && isStartable(member));
   const ended = cluster.members.filter(({ name }) => own.get(name)?.state === 'exited');
-  const unknown = names.some((name) => own.get(name)?.state === 'unknown');
+  const unknown = names.filter((name) => own.get(name)?.state === 'unknown');
   const areAllUp = names.every((name) => own.get(name)?.state === 'running' && own.get(name)?.isReady !== false);
 
   // Members that were there and are not any more lose their data when made anew, so a used cluster gets them back, a free one is rebuilt.
@@ -138,7 +138,7 @@ interface Kept {
   readonly sweep: readonly Action[];
   readonly missing: readonly string[];
   readonly ended: readonly string[];
-  readonly unknown: boolean;
+  readonly unknown: readonly string[];
 }
 
 /** A cluster that was ready once. */
@@ -156,8 +156,15 @@ function keeping(input: PlanInput, { own, sweep, missing, ended, unknown }: Kept
     if (missing.length > 0) actions.push({ kind: 'create', members: missing });
     return plan(input, 'ready', health, [...actions, ...sweep], limits.soonMs, tried(input), down);
   }
-  if (!verdict || verdict.health === 'unknown' || unknown)
+  if (!verdict || verdict.health === 'unknown' || unknown.length === cluster.members.length)
     return plan(input, 'ready', 'unknown', sweep, limits.soonMs, {}, verdict);
+  if (unknown.length > 0) {
+    // Those that can be asked are enough, or they are not; nothing is done to what cannot be seen.
+    const message = unknown.map((name) => `${name}: ${own.get(name)?.message || 'is not known of'}`).join('; ');
+    const partly: HealthVerdict = { health: 'degraded', reason: 'MembersUnknown', message };
+    const found = verdict.health === 'failed' ? verdict : partly;
+    return plan(input, 'ready', found.health, sweep, limits.soonMs, {}, found);
+  }
   if (verdict.health !== 'failed') {
     const successes = cluster.successes + 1;
     const isWell = cluster.health !== 'failed' || successes >= limits.successesMin;
