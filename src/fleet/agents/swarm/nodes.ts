@@ -42,14 +42,26 @@ export class SwarmNodes {
     return found;
   }
 
-  /** One that takes orders. Errors: as `all`; `unavailable` when no manager answers. */
+  /**
+   * One that takes orders: a manager that has a leader, since one that is cut off from the others answers, and can do nothing.
+   * Errors: as `all`; `unavailable` when there is none.
+   */
   async manager(signal: AbortSignal): Promise<SwarmNode> {
-    const found = (await this.all(signal)).find(({ isManager }) => isManager);
-    if (found) return found;
-    throw new Fault(Code.Unavailable, 'None of the engines that answer is a manager of the swarm', {
-      reason: 'engine_unreachable',
-      hint: 'Name the addresses of managers.',
+    const managers = (await this.all(signal)).filter(({ isManager }) => isManager);
+    const led = managers.map(async (node) => {
+      await this.#inTime(node.docker.swarmInspect(), signal);
+      return node;
     });
+    try {
+      return await Promise.any(led);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new Fault(Code.Unavailable, 'None of the engines that answer is a manager of a swarm that has a leader', {
+        reason: 'engine_unreachable',
+        hint: 'Name the addresses of managers; more than half of them have to reach each other.',
+        cause: error,
+      });
+    }
   }
 
   /** What is known of all nodes, also of those that do not answer now. */
@@ -58,9 +70,7 @@ export class SwarmNodes {
   }
 
   async #look(engine: Engine, signal: AbortSignal): Promise<SwarmNode> {
-    const late = AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]);
-    const gone = new Promise<never>((_, reject) => late.addEventListener('abort', () => reject(late.reason)));
-    const info = (await Promise.race([engine.docker.info(), gone])) as { readonly Name: string; readonly Swarm?: SwarmInfo };
+    const info = (await this.#inTime(engine.docker.info(), signal)) as { readonly Name: string; readonly Swarm?: SwarmInfo };
     if (info.Swarm?.LocalNodeState !== 'active') {
       throw failedPrecondition(`The engine "${info.Name}" is in no swarm`, {
         reason: 'engine_unsuitable',
@@ -71,5 +81,13 @@ export class SwarmNodes {
     const node = { id, address, name: info.Name, docker: engine.docker, isManager };
     this.#known.set(engine, node);
     return node;
+  }
+
+  async #inTime<T>(task: Promise<T>, signal: AbortSignal): Promise<T> {
+    const late = AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]);
+    return await Promise.race([
+      task,
+      new Promise<never>((_, reject) => late.addEventListener('abort', () => reject(late.reason))),
+    ]);
   }
 }

@@ -44,6 +44,8 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
   const hostsOf = new Map<string, string>();
   /** A pass and the queue may want the same cluster at once. */
   const locks = createKeyedLock();
+  /** Hosts that are being looked at. */
+  const busy = new Map<string, Promise<void>>();
   let passMs = 0;
 
   const queue = createWorkQueue({
@@ -75,7 +77,9 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
     guard.count(clusters);
     for (const { name, host } of clusters) hostsOf.set(name, host);
     const byHost = Map.groupBy(clusters, ({ host }) => host);
-    await Promise.all(hosts.map((host) => passHost(host, byHost.get(host.name) ?? [], signal)));
+    const looks = hosts.map((host) => beginHost(host, byHost.get(host.name) ?? [], signal));
+    // A host that takes long is gone on with, and holds up nobody else.
+    await Promise.race([Promise.all(looks), rest(parts.periodMs(), signal, { isRef: false })]);
     await expireClaims(signal);
     await serveWaiting(signal);
     await removeHosts(hosts);
@@ -96,16 +100,29 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
     }
   }
 
+  function beginHost(host: StoredHost, clusters: readonly StoredCluster[], signal: AbortSignal): Promise<void> {
+    const known = busy.get(host.name);
+    if (known) return known;
+    const looking = passHost(host, clusters, signal).finally(() => busy.delete(host.name));
+    busy.set(host.name, looking);
+    return looking;
+  }
+
   async function passHost(host: StoredHost, clusters: readonly StoredCluster[], signal: AbortSignal): Promise<void> {
     try {
       const sight = await sights.since(host.name, passMs, signal);
       const changes = hostChanges(host, sight, now());
       if (changes) await noteHost(host, changes);
       if (isSeen(sight)) await removeOrphans(host, sight.clusters, signal);
-      for (const { name } of clusters) {
-        signal.throwIfAborted();
-        await lookAt(name, passMs, signal);
-      }
+      const sinceMs = passMs;
+      const left = clusters.values();
+      const lane = async (): Promise<void> => {
+        for (const { name } of left) {
+          signal.throwIfAborted();
+          await lookAt(name, sinceMs, signal);
+        }
+      };
+      await Promise.all(Array.from({ length: parts.hostConcurrency }, lane));
       if (isSeen(sight))
         for (let built = 0; built < autofillMax && (await parts.autofill(host)); built++) signal.throwIfAborted();
     } catch (error) {
