@@ -5,7 +5,22 @@ import { join } from 'node:path';
 import { writePerformancePage } from './performance-page.ts';
 import { isQuick } from './report.ts';
 
-const all = ['calls', 'rest', 'streams', 'policies', 'index', 'index-encodings', 'sync', 's3-get', 's3-put', 's3-stream', 's3-list', 'start', 'memory'];
+const all = [
+  'calls',
+  'rest',
+  'streams',
+  'policies',
+  'index',
+  'index-encodings',
+  'sync',
+  's3-get',
+  's3-put',
+  's3-stream',
+  's3-list',
+  'fleet',
+  'start',
+  'memory',
+];
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !existsSync(join(import.meta.dirname, `${name}.ts`)));
 if (unknown.length > 0) {
