@@ -65,14 +65,14 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   };
   const driverFor = async (engine: EngineRef) => createRemoteDriver(micro, engine, () => epoch);
   const driverOf = async (name: string) => {
-    const host = await store.host(name);
+    const host = await store.hostRecord(name);
     if (!host) throw new Error(`There is no host "${name}"`);
     const { type, address, credentials } = host.spec;
     return await driverFor({ host: name, type, address, credentials, fleet });
   };
   const sights = new HostSights(driverOf, observeMs);
   const planOf = async ({ digest, name: cluster, incarnation, parameters, secrets, ports, host }: StoredCluster) => {
-    const found = await store.host(host);
+    const found = await store.hostRecord(host);
     const agent = found?.spec.type ?? 'process';
     return planMembers(await shelf.byDigest(digest), {
       cluster,

@@ -58,7 +58,7 @@ export async function reconcileCluster(
     parts.progress.delete(name);
     return undefined;
   }
-  const host = await store.host(cluster.host);
+  const host = await store.hostRecord(cluster.host);
   if (!host)
     throw new Fault(Code.DataLoss, `Cluster "${name}" lies on host "${cluster.host}", which is not there`, {
       reason: 'host_missing',

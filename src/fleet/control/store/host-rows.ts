@@ -2,7 +2,7 @@ import type { Database, Sql, Transaction } from '#kernel/database/database.ts';
 import { alreadyExists, exhausted, failedPrecondition, notFound } from '#kernel/fault.ts';
 import type { FleetStore, HostUse, StoredHost } from './store.ts';
 
-type HostVerbs = Pick<FleetStore, 'fleetId' | 'addHost' | 'host' | 'hosts' | 'updateHost' | 'removeHost'>;
+type HostVerbs = Pick<FleetStore, 'fleetId' | 'addHost' | 'host' | 'hostRecord' | 'hosts' | 'updateHost' | 'removeHost'>;
 
 interface Row {
   readonly version: number;
@@ -14,7 +14,7 @@ interface Row {
 }
 
 const columns = `h.version, h.record, h.clusters, h.weight,
-  (select count(*) from clusters c where c.host = h.name and c.claim <> '') as used,
+  (select count(*) from clusters c where c.host = h.name and c.claim > '') as used,
   (select count(*) from clusters c where c.host = h.name and c.is_free = 1) as free`;
 
 export function createHostRows(database: Database): HostVerbs {
@@ -45,6 +45,10 @@ export function createHostRows(database: Database): HostVerbs {
       );
     },
     host: (name) => find(database, name),
+    async hostRecord(name) {
+      const row = await database.get<Pick<Row, 'version' | 'record'>>('select version, record from hosts where name = $1', name);
+      return row && { ...(JSON.parse(row.record) as StoredHost), version: row.version };
+    },
     hosts: async (after, limit) =>
       (await database.all<Row>(`select ${columns} from hosts h where h.name > $1 order by h.name limit $2`, after, limit)).map(
         hostOf,

@@ -50,4 +50,10 @@ export const migrations: readonly Migration[] = [
           create table fleet (only_row {integer_key}, id {text} not null);
           create table claimers (user_id {text} not null primary key, claims bigint not null)`,
   },
+  {
+    id: 2,
+    name: 'what is free and used on a host is counted by indexes',
+    sql: `create index clusters_claimed on clusters (host, claim);
+          create index clusters_open on clusters (host, is_free)`,
+  },
 ];

@@ -185,6 +185,8 @@ export interface FleetStore {
   /** Errors: `already_exists` with reason `host_exists`, or `engine_taken` naming the host that has the engine. */
   addHost(tx: Transaction, host: StoredHost): Promise<void>;
   host(name: string): Promise<(StoredHost & HostUse) | undefined>;
+  /** The same without counting what is on it. */
+  hostRecord(name: string): Promise<StoredHost | undefined>;
   /** By name. */
   hosts(after: string, limit: number): Promise<readonly (StoredHost & HostUse)[]>;
   /** Errors: `failed_precondition` with reason `capacity_below_use`. */
