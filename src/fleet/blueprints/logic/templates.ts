@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
-import type { Liquid } from 'liquidjs';
+import type { Liquid, Template } from 'liquidjs';
+import { Lru } from '#lib/lru.ts';
 
 /**
  * Liquid, with nothing in it that reaches files or the network: a template sees what it is given and no more.
@@ -16,6 +17,8 @@ const options = {
 } as const;
 
 let made: Liquid | undefined;
+/** The same few texts are rendered for every cluster at every look. */
+const parsed = new Lru<string, Template[]>(4000);
 
 /** Loaded with the first template: an installation without a fleet does not wait for it. */
 function liquid(): Liquid {
@@ -40,7 +43,10 @@ export function templateProblem(text: string): string | undefined {
 export function renderTemplate(text: string | number, scope: object): string {
   if (typeof text === 'number' || !text.includes('{')) return String(text);
   try {
-    return String(liquid().parseAndRenderSync(text, scope));
+    const known = parsed.get(text);
+    const template = known ?? liquid().parse(text);
+    if (!known) parsed.set(text, template);
+    return String(liquid().renderSync(template, scope));
   } catch (error) {
     throw new Error(`${JSON.stringify(text)}: ${messageOf(error)}`, { cause: error });
   }
