@@ -39,7 +39,10 @@ export function register(program: CliCommand, context: CliContext): void {
       .option('--warm <count>', 'With autofill: so many free ones; 0: as many as fit.', wholeNumber(0, 100_000))
       .option('--label <name=value>', 'For choosing among hosts; may be given several times.', collect)
       .option('--ports <first-last>', 'Ports that members may be given; default: 20000-29999.')
-      .option('--credentials <group>', 'Name of the settings that hold keys and certificates.')
+      .option(
+        '--credentials <folder>',
+        'Folder with keys and certificates, below "credentials" of the service that runs members.',
+      )
       .completesOptions({ template: 'blueprint' }) as CliCommand;
 
   specOptions(
@@ -50,10 +53,16 @@ export function register(program: CliCommand, context: CliContext): void {
       .argument('<name>', 'lower-case letters, digits and dashes')
       .completes('none')
       .addOption(new Option('--type <type>', 'What runs the clusters there.').choices(hostTypes).makeOptionMandatory())
-      .option('--address <address>', 'Of its engine: a socket or tcp://host:port, or a context of the kubeconfig.') as CliCommand,
+      .option(
+        '--address <address>',
+        'Of its engine: unix:///path or tcp://machine:port; those of several nodes with commas between.',
+      ) as CliCommand,
   )
     .example('cellar host add local --type process --capacity 3 --template evm-dev', 'Local processes, three clusters at most')
-    .example('cellar host add d1 --type docker --address tcp://10.0.0.5:2376 --autofill --template evm-dev', 'A Docker engine')
+    .example(
+      'cellar host add d1 --type docker --address tcp://10.0.0.5:2376 --credentials d1 --autofill --template evm-dev',
+      'A Docker engine',
+    )
     .action(async (name: string, options: HostOptions) => (await actions()).addHost(context, name, options));
   listing(host.command('list').alias('ls') as CliCommand, context).example('cellar host list', 'All hosts');
   verb('show', 'Show one host.')

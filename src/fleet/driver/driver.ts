@@ -7,7 +7,7 @@ export interface EngineRef {
   readonly host: string;
   readonly type: AgentType;
   readonly address: string;
-  /** Name of the setting group with keys and certificates; empty: none. */
+  /** Name of a folder with keys and certificates below `credentials` of the agent's own folder; empty: none. */
   readonly credentials: string;
   /** Marks what is ours. */
   readonly fleet: string;

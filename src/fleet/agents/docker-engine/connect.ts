@@ -48,8 +48,8 @@ async function readCredentials(name: string, folder: string): Promise<[string, s
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name))
     throw missing(name === '' ? 'none were named' : `${JSON.stringify(name)} is no name`);
   try {
-    const [ca, cert, key] = ['ca.pem', 'cert.pem', 'key.pem'].map((file) => readFile(join(folder, name, file), 'utf8'));
-    return [(await ca) ?? '', (await cert) ?? '', (await key) ?? ''];
+    const read = (file: string): Promise<string> => readFile(join(folder, name, file), 'utf8');
+    return await Promise.all([read('ca.pem'), read('cert.pem'), read('key.pem')]);
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR', 'EACCES'))
       throw missing(`those called "${name}" are not there or not readable`, error);

@@ -40,16 +40,18 @@ export interface DockerOptions {
   readonly wrap?: readonly string[];
   /** How its networks are made; packet filters of this machine are left alone when absent. */
   readonly network?: readonly string[];
+  /** More arguments. */
+  readonly more?: readonly string[];
 }
 
-export async function startDocker({ wrap = [], network }: DockerOptions = {}): Promise<TestDocker> {
+export async function startDocker({ wrap = [], network, more = [] }: DockerOptions = {}): Promise<TestDocker> {
   const folder = mkdtempSync(join(tmpdir(), 'cellar-docker-'));
   const socketPath = join(folder, 'docker.sock');
   const docker = new Docker({ socketPath });
   // What is published is carried by a process of the engine.
   const subnets = ['--iptables=false', '--ip-forward=false', '--default-address-pool', `base=${pool()},size=24`];
   const paths = ['--data-root', join(folder, 'root'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid')];
-  const own = ['--bridge', 'none', ...(network ?? subnets), '--host', `unix://${socketPath}`];
+  const own = ['--bridge', 'none', ...(network ?? subnets), '--host', `unix://${socketPath}`, ...more];
   const [program = '', ...before] = [...wrap, 'dockerd'];
   let child: ChildProcess;
 

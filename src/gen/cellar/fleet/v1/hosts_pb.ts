@@ -90,14 +90,15 @@ export type HostSpec = Message<"cellar.fleet.v1.HostSpec"> & {
   type: AgentType;
 
   /**
-   * Of the engine: empty for local processes, a socket or "tcp://host:port" for Docker, a context of the kubeconfig for Kubernetes.
+   * Of the engine: empty for local processes, "unix:///path" or "tcp://host:port" for Docker, those of several nodes with commas between for
+   * Swarm, a context of the kubeconfig for Kubernetes.
    *
    * @generated from field: string address = 2;
    */
   address: string;
 
   /**
-   * Name of the setting group that holds keys and certificates; never their text.
+   * Name of a folder with keys and certificates below `credentials` of the agent's own folder; never their text.
    *
    * @generated from field: string credentials = 3;
    */
