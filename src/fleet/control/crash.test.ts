@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { Database } from '#kernel/database/database.ts';
+import { sqliteFactory } from '#kernel/testing/databases.ts';
+import { bindClaim, endClaim } from './logic/claims.ts';
+import { orderCluster } from './logic/cluster-verbs.ts';
+import type { ControlParts } from './logic/control-parts.ts';
+import type { StoredClaim } from './store/store.ts';
+import { blueprintOfText, createSimulation, type Simulation } from './testing/simulation.ts';
+
+/*
+ * The platform is killed before and after each of its commits, and before and after each call of an engine, one by one: whoever comes next
+ * brings the pool to an end that is whole.
+ */
+const pair = blueprintOfText(`
+blueprint: 1
+name: pair
+description: Two members, one after the other.
+agents: [simulated]
+members:
+  - { role: first, command: [first], volumes: { data: /data }, ports: { rpc: { port: 1 } }, ready: [{ tcp: { port: rpc } }] }
+  - { role: second, command: [second], after: [first], volumes: { data: /data } }
+health:
+  - { name: Silent, role: first, ask: { tcp: { port: rpc } }, message: It does not answer }
+`);
+
+/** Ends the platform at one of its steps: from then on nothing of it gets through to the database or to an engine. */
+class Killer {
+  isDead = false;
+  #left = Number.POSITIVE_INFINITY;
+
+  killAt(step: number): void {
+    this.#left = step;
+  }
+
+  /** The next platform has begun. */
+  revive(): void {
+    this.isDead = false;
+    this.#left = Number.POSITIVE_INFINITY;
+  }
+
+  step(): boolean {
+    if (!this.isDead && --this.#left <= 0) this.isDead = true;
+    return this.isDead;
+  }
+
+  assertAlive(): void {
+    if (this.isDead) throw new Error('The platform was killed');
+  }
+
+  database(real: Database): Database {
+    return new Proxy(real, {
+      get: (target, name) => {
+        const found: unknown = Reflect.get(target, name);
+        if (typeof found !== 'function') return found;
+        const call = found.bind(target) as (...args: unknown[]) => unknown;
+        if (name !== 'transaction') {
+          return (...args: unknown[]) => {
+            this.assertAlive();
+            return call(...args);
+          };
+        }
+        return async (...args: unknown[]) => {
+          this.step();
+          this.assertAlive();
+          const result = await call(...args);
+          this.step();
+          this.assertAlive();
+          return result;
+        };
+      },
+    });
+  }
+
+  /** Calls of a host's engine do not arrive, or are done without anybody hearing of it. */
+  watch({ world }: Simulation, host: string): void {
+    const { troubles } = world.host(host);
+    Object.defineProperty(troubles, 'isAway', { get: () => this.step() });
+    Object.defineProperty(troubles, 'failsAfter', { get: () => (this.step() ? 1 : 0) });
+  }
+}
+
+const never = AbortSignal.any([]);
+
+async function passes(simulation: Simulation, watchdog: ReturnType<Simulation['newWatchdog']>, count: number): Promise<void> {
+  for (let pass = 0; pass < count; pass++) {
+    simulation.clock.nowMs += 5000;
+    await watchdog.pass(never);
+  }
+}
+
+function partsOf({ database, store, clock }: Simulation): ControlParts {
+  let ids = 0;
+  const unused = (): never => {
+    throw new Error('This is not asked here');
+  };
+  return {
+    ...{ database, store, now: () => clock.nowMs, append: async () => undefined, look: () => undefined, fleet: 'f' },
+    ...{ newId: () => `id-${++ids}`, newSecret: () => 'ab', driverOf: unused, driverFor: unused, blueprint: unused },
+  };
+}
+
+async function claimOne(simulation: Simulation): Promise<StoredClaim> {
+  const { database, store, clock } = simulation;
+  const wish = { blueprint: '', parameters: {}, selectors: [] };
+  const waiting: StoredClaim = {
+    ...{ id: 'claim', state: 'waiting', user: 'ann', userName: 'ann', wish, labels: {}, cluster: '', ttlMs: 3_600_000 },
+    ...{ appliedMs: clock.nowMs, boundMs: 0, expireMs: 0, expireMsMax: clock.nowMs + 36_000_000, endedMs: 0, endReason: '' },
+  };
+  await database.transaction((tx) => store.addClaim(tx, waiting, 100));
+  const bound = await bindClaim(partsOf(simulation), waiting);
+  assert.ok(bound);
+  return bound;
+}
+
+interface Verb {
+  readonly name: string;
+  /** Before the platform may be killed. */
+  prepare(simulation: Simulation): Promise<void>;
+  run(simulation: Simulation): Promise<unknown>;
+  /** What a cluster may be in the end: its incarnation, 0 for gone, and whether it is used. */
+  readonly ends: readonly (readonly [incarnation: number, isUsed: boolean])[];
+}
+
+const build = async (simulation: Simulation): Promise<void> => {
+  await simulation.addCluster('h', 'c', 'pair');
+  await passes(simulation, simulation.newWatchdog(), 4);
+  assert.equal((await simulation.store.cluster('c'))?.state, 'ready');
+};
+const order = (verb: 'reset' | 'delete') => (simulation: Simulation) =>
+  orderCluster(partsOf(simulation), { name: 'c', verb, force: false, version: 0, isOwner: false, actor: 'op' });
+
+const verbs: readonly Verb[] = [
+  {
+    name: 'create',
+    prepare: async () => undefined,
+    run: (simulation) => simulation.addCluster('h', 'c', 'pair'),
+    ends: [
+      [0, false],
+      [1, false],
+    ],
+  },
+  {
+    name: 'reset',
+    prepare: build,
+    run: order('reset'),
+    ends: [
+      [1, false],
+      [2, false],
+    ],
+  },
+  {
+    name: 'release',
+    async prepare(simulation) {
+      await build(simulation);
+      await claimOne(simulation);
+    },
+    run: (simulation) => endClaim(partsOf(simulation), 'claim', 'released', 'ann'),
+    ends: [
+      [1, true],
+      [2, false],
+    ],
+  },
+  {
+    name: 'delete',
+    prepare: build,
+    run: order('delete'),
+    ends: [
+      [1, false],
+      [0, false],
+    ],
+  },
+];
+
+async function play(
+  t: TestContext,
+  { prepare, run, ends }: Verb,
+  step: number,
+): Promise<{ readonly wasKilled: boolean; readonly end: number }> {
+  const killer = new Killer();
+  const real = await sqliteFactory.open(t);
+  const simulation = await createSimulation(killer.database(real), 1, [pair]);
+  await simulation.addHost('h');
+  killer.watch(simulation, 'h');
+  await prepare(simulation);
+  killer.killAt(step);
+  await run(simulation).catch((error: unknown) => {
+    if (!killer.isDead) throw error;
+  });
+  if (!killer.isDead) {
+    await passes(simulation, simulation.newWatchdog(), 6).catch((error: unknown) => {
+      if (!killer.isDead) throw error;
+    });
+  }
+  const wasKilled = killer.isDead;
+  killer.revive();
+  await passes(simulation, simulation.newWatchdog(), 10);
+
+  const say = (what: string): string => `killed at step ${step}: ${what}`;
+  const cluster = await simulation.store.cluster('c');
+  const { members, volumes } = simulation.world.host('h');
+  const end = ends.findIndex(
+    ([incarnation, isUsed]) => (cluster?.incarnation ?? 0) === incarnation && ((cluster?.claim ?? '') !== '') === isUsed,
+  );
+  assert.ok(end >= 0, say(`it ended as ${JSON.stringify(cluster)}`));
+  const wanted = cluster ? ['first', 'second'].map((name) => `c.${cluster.incarnation}.${name}`) : [];
+  if (cluster) assert.deepEqual([cluster.state, cluster.health], ['ready', 'ok'], say('it is well'));
+  assert.deepEqual(
+    [...members.values()].map((one) => `${one.cluster}.${one.incarnation}.${one.member}`).sort(),
+    wanted,
+    say('members'),
+  );
+  assert.ok(
+    [...volumes.values()].every(({ incarnation }) => incarnation === cluster?.incarnation),
+    say('volumes'),
+  );
+  const ports = await real.get<{ count: number }>('select count(*) as count from ports');
+  assert.equal(ports?.count, cluster ? 1 : 0, say('ports'));
+  assert.equal((await simulation.store.host('h'))?.clusters, cluster ? 1 : 0, say('places'));
+  return { wasKilled, end };
+}
+
+for (const verb of verbs) {
+  test(`killed at every step of ${verb.name}, the pool ends whole`, async (t) => {
+    const seen = new Set<number>();
+    let steps = 0;
+    for (let wasKilled = true; wasKilled; steps++) {
+      const played = await play(t, verb, steps + 1);
+      wasKilled = played.wasKilled;
+      seen.add(played.end);
+    }
+    assert.ok(steps > 10, `only ${steps} steps were there`);
+    assert.equal(seen.size, verb.ends.length, 'killed early it never was, killed late it was done');
+    t.diagnostic(`${steps - 1} steps`);
+  });
+}
