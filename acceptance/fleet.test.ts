@@ -126,6 +126,8 @@ test('a pool on this machine: filled, given out, used, given back, refilled', { 
       const url = cluster?.endpoints['rpc'] ?? '';
       const [from, to] = (await rpc(url, 'eth_accounts')) as [string, string];
       const hash = await rpc(url, 'eth_sendTransaction', { from, to, value: '0x1' });
+      // The hash is known before the block is.
+      await waitUntil(async () => (await rpc(url, 'eth_getTransactionReceipt', hash)) !== null, patienceMs);
       const receipt = (await rpc(url, 'eth_getTransactionReceipt', hash)) as { status: string };
       assert.equal(receipt.status, '0x1');
       assert.equal(await rpc(url, 'eth_blockNumber'), '0x1');

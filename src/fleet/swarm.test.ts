@@ -15,6 +15,8 @@ const { DEGRADED, OK } = Cluster_Health;
 const skip = dockerMissing() ?? imageMissing('litecoin', 'etcd', 'anvil');
 /** A registry that refuses at once; nodes have the images. */
 const prefix = '127.0.0.1:9/';
+/** Three engines on one machine, which may be busy with other tests. */
+const patienceMs = 180_000;
 let swarm: TestSwarm;
 before(async () => {
   if (skip) return;
@@ -27,7 +29,7 @@ after(async () => await swarm?.[Symbol.asyncDispose]());
 const ground = (t: TestContext, name: TestImage, portFirst: number): Promise<ChainGround> => {
   const engines = swarm.nodes.map(({ docker }) => docker);
   return containerGround(t, {
-    ...{ type: AgentType.SWARM, address: swarm.address, engines, image: `${prefix}${name}:1`, portFirst },
+    ...{ type: AgentType.SWARM, address: swarm.address, engines, image: `${prefix}${name}:1`, portFirst, patienceMs },
   });
 };
 

@@ -12,12 +12,14 @@ export interface ContainerGroundOptions {
   readonly engines: readonly Docker[];
   readonly image: string;
   readonly portFirst: number;
+  /** How long one step may take, see `ChainGround`. */
+  readonly patienceMs?: number;
 }
 
 /** A host whose members are containers, which are killed and frozen through their engines. */
 export async function containerGround(
   t: TestContext,
-  { type, address, engines, image, portFirst }: ContainerGroundOptions,
+  { type, address, engines, image, portFirst, patienceMs }: ContainerGroundOptions,
 ): Promise<ChainGround> {
   const fleet = await startFleet(t);
   const spec = { type, address, capacity: 2, portFirst, portLast: portFirst + 99 };
@@ -37,7 +39,7 @@ export async function containerGround(
       for (const container of await containersOf(cluster, member)) await verb(container);
     };
   return {
-    ...{ fleet, host: 'box', image },
+    ...{ fleet, host: 'box', image, ...(patienceMs === undefined ? {} : { patienceMs }) },
     kill: each((container) => container.kill()),
     freeze: each((container) => container.pause()),
     thaw: each((container) =>

@@ -26,6 +26,8 @@ export type FleetClients = ReturnType<typeof clientsOf>;
 
 export interface FleetPlatformOptions {
   readonly home?: string;
+  /** Default: SQLite in the home. */
+  readonly databaseUrl?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly log?: Log;
 }
@@ -38,6 +40,7 @@ export async function startFleet(t: TestContext, options: FleetPlatformOptions =
   const platform = await startTestPlatform(instances, {
     log,
     ...(options.home ? { home: options.home } : {}),
+    ...(options.databaseUrl ? { databaseUrl: options.databaseUrl } : {}),
     settings: { [fleetControl.name]: { lookSeconds: 1, ...options.settings } },
   });
   t.after(async () => {

@@ -26,6 +26,8 @@ export interface EngineLimits {
 
 /** How often a waiting caller looks again when nobody rings. */
 const lookMs = 500;
+/** How many of those that wait are looked at before somebody is served at once. */
+const lineMax = 100;
 
 export interface Engine {
   /**
@@ -48,15 +50,28 @@ export function createEngine(parts: ControlParts, limits: () => EngineLimits): E
     const claim: StoredClaim = {
       ...{ id: parts.newId(), state: 'waiting', user, userName, labels, cluster: '', wish: { blueprint, parameters, selectors } },
       ttlMs: Math.min(wish.ttlMs || ttlMs, ttlMsMax),
-      ...{ appliedMs: nowMs, boundMs: 0, expireMs: 0, expireMsMax: nowMs + ttlMsMax, endedMs: 0, endReason: '' },
+      // While it waits: until then. Whoever waited may be gone without a word.
+      ...{
+        appliedMs: nowMs,
+        boundMs: 0,
+        expireMs: nowMs + wish.waitMs,
+        expireMsMax: nowMs + ttlMsMax,
+        endedMs: 0,
+        endReason: '',
+      },
     };
+    // What is free is for those who came before and want the same.
+    const line = await store.waiting(lineMax);
+    const isLine = line.some((other) => JSON.stringify(other.wish) === JSON.stringify(claim.wish));
     return await database.transaction(
       async (tx) => {
         // First: two requests of one user wait here for each other, so that the second sees what the first has got.
         const own = wish.allowMultiple ? undefined : await store.ownMatch(tx, user, claim.wish);
         if (own) return own;
         await store.addClaim(tx, claim, quota);
-        const bound = await store.bind(tx, claim, nowMs);
+        const bound = isLine ? undefined : await store.bind(tx, claim, nowMs);
+        // Rolled back as a whole: nobody waits.
+        if (!bound && wish.waitMs === 0) throw new NoneFree(claim);
         const events = [
           claimEvent(claim, 'ClaimMade', `${userName} asks for a cluster${blueprint === '' ? '' : ` of ${blueprint}`}`, userName),
         ];
@@ -69,8 +84,8 @@ export function createEngine(parts: ControlParts, limits: () => EngineLimits): E
     );
   }
 
-  async function giveUp(claim: StoredClaim, tried: string): Promise<never> {
-    await endClaim(parts, claim.id, 'gave_up', claim.userName);
+  /** Says why there is none. */
+  async function refuse(claim: StoredClaim, tried: string): Promise<never> {
     const { blueprint, parameters } = claim.wish;
     const same = await store.clusters(blueprint === '' ? {} : { blueprint }, '', 1000);
     const fitting = same.filter((cluster) =>
@@ -114,7 +129,9 @@ export function createEngine(parts: ControlParts, limits: () => EngineLimits): E
       bells.delete(bell);
     }
     const last = await store.claim(claim.id);
-    return last?.state === 'bound' ? last : await giveUp(claim, tried);
+    if (last?.state === 'bound') return last;
+    await endClaim(parts, claim.id, 'gave_up', claim.userName);
+    return await refuse(claim, tried);
   }
 
   /** Whoever is first may want what will not come for long; others need not wait for that. */
@@ -137,9 +154,14 @@ export function createEngine(parts: ControlParts, limits: () => EngineLimits): E
 
   return {
     async apply(wish, signal) {
-      const claim = await begin(wish);
+      let claim: StoredClaim;
+      try {
+        claim = await begin(wish);
+      } catch (error) {
+        if (error instanceof NoneFree) return await refuse(error.claim, '');
+        throw error;
+      }
       if (claim.state === 'bound') return claim;
-      if (wish.waitMs === 0) return await giveUp(claim, '');
       try {
         return await wait(claim, wish.waitMs, signal);
       } catch (error) {
@@ -152,4 +174,14 @@ export function createEngine(parts: ControlParts, limits: () => EngineLimits): E
       for (const bell of bells) bell.ring();
     },
   };
+}
+
+/** Nothing is free, and whoever asked does not wait. */
+class NoneFree extends Error {
+  readonly claim: StoredClaim;
+
+  constructor(claim: StoredClaim) {
+    super('No cluster is free');
+    this.claim = claim;
+  }
 }

@@ -178,18 +178,21 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
   }
 
   async function expireClaims(signal: AbortSignal): Promise<void> {
-    for (const { id, cluster } of await store.expired(now(), pageSize)) {
+    for (const { id, cluster, state } of await store.expired(now(), pageSize)) {
       signal.throwIfAborted();
-      await endClaim({ ...parts, append: parts.commit }, id, 'expired', 'watchdog');
-      queue.add(cluster);
+      await endClaim({ ...parts, append: parts.commit }, id, state === 'waiting' ? 'gave_up' : 'expired', 'watchdog');
+      if (cluster !== '') queue.add(cluster);
     }
   }
 
-  /** In the order they came: whoever waits longest is served first. */
+  /** In the order they came: whoever waits longest for the same is served first. */
   async function serveWaiting(signal: AbortSignal): Promise<void> {
+    const inVain = new Set<string>();
     for (const claim of await store.waiting(pageSize)) {
       signal.throwIfAborted();
-      await bindClaim({ ...parts, append: parts.commit }, claim);
+      // What becomes free in between is for those before.
+      const wish = JSON.stringify(claim.wish);
+      if (!inVain.has(wish) && !(await bindClaim({ ...parts, append: parts.commit }, claim))) inVain.add(wish);
     }
   }
 

@@ -56,6 +56,9 @@ export function createClaimRows(database: Database): ClaimVerbs {
       return undefined;
     },
     async bind(tx, claim, nowMs) {
+      // Its row is locked by this: somebody else may be serving it right now, and it must not get two.
+      const waits = await tx.run("update claims set state = 'waiting' where id = $1 and state = 'waiting'", claim.id);
+      if (waits.changes === 0) return undefined;
       for await (const cluster of candidates(tx, claim.wish)) {
         const given: StoredCluster = { ...cluster, claim: claim.id, owner: claim.user, version: cluster.version + 1 };
         const { changes } = await tx.run(
@@ -84,7 +87,8 @@ export function createClaimRows(database: Database): ClaimVerbs {
       return claim && (await save(tx, { ...claim, expireMs: Math.min(expireMs, claim.expireMsMax) }, 'bound'));
     },
     waiting: (limit) => list("state = 'waiting' order by applied_ms, id limit $1", limit),
-    expired: (nowMs, limit) => list("state = 'bound' and expire_ms <= $1 order by expire_ms limit $2", nowMs, limit),
+    expired: (nowMs, limit) =>
+      list("state in ('bound', 'waiting') and expire_ms > 0 and expire_ms <= $1 order by expire_ms limit $2", nowMs, limit),
   };
 }
 

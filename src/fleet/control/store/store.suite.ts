@@ -172,6 +172,21 @@ export function fleetStoreSuite(factory: DatabaseFactory, skip: string | false =
         assert.equal((await store.claim(cluster.claim))?.cluster, cluster.name);
     });
 
+    test('a claim that two serve at once gets one cluster, and the other stays free', async (t) => {
+      const opened = await open(t);
+      const { store, database } = opened;
+      await database.transaction((tx) => store.addHost(tx, host('h1')));
+      const claim = newClaim('ann');
+      await database.transaction((tx) => store.addClaim(tx, claim, 10));
+      for (const name of ['c1', 'c2']) {
+        await add(opened, newCluster(name));
+        await makeReady(opened, name);
+      }
+      const bound = await Promise.all([1, 2].map(() => database.transaction((tx) => store.bind(tx, claim, 1))));
+      assert.equal(bound.filter((one) => one !== undefined).length, 1);
+      assert.equal((await store.clusters({ isUsed: true }, '', 10)).length, 1);
+    });
+
     test('a quota holds, also for claims that come at once', async (t) => {
       const opened = await open(t);
       await opened.database.transaction((tx) => opened.store.addHost(tx, host('h1')));
