@@ -12,6 +12,7 @@ const makers: Readonly<Partial<Record<AgentType, () => Promise<DriverMaker>>>> =
   process: async () => (await import('./process/make-driver.ts')).makeProcessDriver,
   docker: async () => (await import('./docker/make-driver.ts')).makeDockerDriver,
   swarm: async () => (await import('./swarm/make-driver.ts')).makeSwarmDriver,
+  kubernetes: async () => (await import('./kubernetes/make-driver.ts')).makeKubernetesDriver,
   simulated: async () => (await import('./simulated/make-driver.ts')).makeSimulatedDriver,
 };
 

@@ -1,5 +1,5 @@
 import type Docker from 'dockerode';
-import { readMarks } from './labels.ts';
+import { readMarks } from '../logic/marks.ts';
 
 /** Names of clusters of which a container has changed. Ends with the signal, and with the engine. */
 export async function* watchEvents(docker: Docker, filters: { label: string[] }, signal: AbortSignal): AsyncGenerator<string> {

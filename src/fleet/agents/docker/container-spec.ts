@@ -1,7 +1,7 @@
 import type { ContainerCreateOptions } from 'dockerode';
 import { memberDigest, type PlannedMember } from '../../blueprints/logic/plan-members.ts';
 import type { ClusterRef } from '../../driver/driver.ts';
-import { labelsOf, nameOf, volumeName } from '../docker-engine/labels.ts';
+import { labelsOf, nameOf, volumeName } from '../logic/marks.ts';
 
 /** Whose a container is, and at which address of its machine it is reached. */
 export interface ContainerOwner extends ClusterRef {

@@ -8,13 +8,14 @@ import type { PlannedMember } from '../../blueprints/logic/plan-members.ts';
 import type { ClusterRef, Driver, Leftover, MemberUse, SeenMember } from '../../driver/driver.ts';
 import { asking, type Engine, engineFault, isConflict, isGone, isSoAlready } from '../docker-engine/connect.ts';
 import { execute } from '../docker-engine/execute.ts';
-import { labelFilter, labelsOf, nameOf, readMarks, volumeName } from '../docker-engine/labels.ts';
-import { logLines, merged } from '../docker-engine/log-lines.ts';
+import { logLines } from '../docker-engine/log-lines.ts';
 import { ensureImage } from '../docker-engine/pull-image.ts';
 import { putFiles } from '../docker-engine/put-files.ts';
 import { useOf } from '../docker-engine/use-of.ts';
 import { watchEvents } from '../docker-engine/watch-events.ts';
 import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
+import { labelFilter, labelsOf, nameOf, readMarks, volumeName } from '../logic/marks.ts';
+import { merged } from '../logic/merged.ts';
 import { containerSpec } from './container-spec.ts';
 import { readContainer } from './read-container.ts';
 

@@ -1,6 +1,6 @@
 import type { ContainerInspectInfo } from 'dockerode';
 import type { SeenMember } from '../../driver/driver.ts';
-import { readMarks } from '../docker-engine/labels.ts';
+import { readMarks } from '../logic/marks.ts';
 
 /** A container as a member. `undefined`: it is not ours, or was never whole: its making was cut off. */
 export function readContainer({ Config, RestartCount, State }: ContainerInspectInfo): SeenMember | undefined {

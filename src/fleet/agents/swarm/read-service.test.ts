@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { labelsOf } from '../docker-engine/labels.ts';
+import { labelsOf } from '../logic/marks.ts';
 import { readService, type TaskView } from './read-service.ts';
 import { nodeLabel } from './service-spec.ts';
 

@@ -1,5 +1,5 @@
 import type { SeenMember } from '../../driver/driver.ts';
-import { readMarks } from '../docker-engine/labels.ts';
+import { readMarks } from '../logic/marks.ts';
 import { nodeLabel } from './service-spec.ts';
 
 /** What of a service counts here. Source: Docker Engine API 1.41, Service. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { CreateServiceOptions } from 'dockerode';
 import { memberDigest, type PlannedMember } from '../../blueprints/logic/plan-members.ts';
 import type { ClusterRef } from '../../driver/driver.ts';
-import { labelsOf, nameOf, volumeName } from '../docker-engine/labels.ts';
+import { labelsOf, nameOf, volumeName } from '../logic/marks.ts';
 
 export interface ServiceOwner extends ClusterRef {
   readonly fleet: string;

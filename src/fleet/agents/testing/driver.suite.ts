@@ -20,6 +20,8 @@ export interface DriverSuite {
   readonly type: AgentType;
   readonly skip: string | undefined;
   readonly abilities: readonly Ability[];
+  /** What the engine cannot limit. */
+  readonly lacks?: readonly 'processes'[];
   /** Of a member whose image or program there is not. */
   readonly missingReason: string;
   open(t: TestContext): Promise<DriverGround>;
@@ -40,7 +42,7 @@ export function shellMember(name: string, image: string, script: string, more: P
 }
 
 /** What every driver has to hold, see `Driver`. */
-export function driverSuite({ type, skip, abilities, missingReason, open }: DriverSuite): void {
+export function driverSuite({ type, skip, abilities, lacks = [], missingReason, open }: DriverSuite): void {
   const waits = `trap 'exit 0' TERM; while :; do sleep 0.1; done`;
   let clusters = 0;
   const next = (): ClusterRef => ({ cluster: `c${++clusters}`, incarnation: 1 });
@@ -245,6 +247,10 @@ export function driverSuite({ type, skip, abilities, missingReason, open }: Driv
         driver.exec(ref, 'nobody', ['true'], patience()),
         (error) => Fault.from(error).reason === 'member_missing',
       );
+      if (!abilities.includes('stats')) {
+        await assert.rejects(Array.fromAsync(driver.use(ref, false, patience())), (error) => Fault.from(error).hint !== '');
+        return;
+      }
       for await (const [used] of driver.use(ref, false, patience())) {
         assert.equal(used?.member, 'one');
         assert.ok((used?.memoryBytes ?? 0) > 0 && (used?.processes ?? 0) > 0);
@@ -339,6 +345,7 @@ export function driverSuite({ type, skip, abilities, missingReason, open }: Driv
         all.some((one) => one.member === 'one' && one.state === 'exited'),
       );
       assert.match(seen.find((one) => one.member === 'one')?.message ?? '', /memory/);
+      if (lacks.includes('processes')) return;
       for await (const used of driver.use(ref, false, patience()))
         assert.ok((used.find((one) => one.member === 'two')?.processes ?? 0) <= 6, JSON.stringify(used));
     });

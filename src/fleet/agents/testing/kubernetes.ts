@@ -1,0 +1,47 @@
+import type { Ability } from '../../driver/driver.ts';
+import { KubeApi, type KubeObject } from '../kubernetes/api.ts';
+import { readConfig } from '../kubernetes/make-driver.ts';
+
+/**
+ * Why no Kubernetes is tested with, or undefined. No cluster can be made of packages alone, so none is started here, under CI neither: it takes
+ * one that somebody offers.
+ */
+export const kubernetesMissing = (): string | undefined =>
+  process.env['KUBECONFIG']
+    ? undefined
+    : 'needs a Kubernetes cluster that may be used for tests; enable with: KUBECONFIG=/path/to/kubeconfig npm test kubernetes ' +
+      '(CELLAR_TEST_IMAGE names an image with a shell and busybox that its nodes can get; "busybox:1" otherwise)';
+
+export interface TestKubernetes {
+  readonly abilities: readonly Ability[];
+  readonly image: string;
+  /** One that Kubernetes publishes and nobody has yet. */
+  port(): Promise<number>;
+}
+
+const ports = { first: 30_000, last: 32_767 };
+const patienceMs = 10_000;
+let next = ports.first + (process.pid % 2000);
+
+export async function openKubernetes(skip: string | undefined): Promise<TestKubernetes> {
+  const image = process.env['CELLAR_TEST_IMAGE'] ?? 'busybox:1';
+  if (skip) return { abilities: [], image, port: async () => 0 };
+  const api = new KubeApi(await readConfig('', '', ''));
+  const signal = (): AbortSignal => AbortSignal.timeout(patienceMs);
+  const { groups } = await api.get<{ readonly groups: readonly { readonly name: string }[] }>('/apis', signal());
+  const hasMetrics = groups.some(({ name }) => name === 'metrics.k8s.io');
+  return {
+    abilities: hasMetrics ? ['exec', 'limits', 'stats'] : ['exec', 'limits'],
+    image,
+    async port() {
+      interface ServiceView extends KubeObject {
+        readonly spec: { readonly ports?: readonly { readonly nodePort?: number }[] };
+      }
+      const { items } = await api.list<ServiceView>('Service', '', {}, signal());
+      const taken = new Set(items.flatMap(({ spec }) => spec.ports?.map(({ nodePort }) => nodePort) ?? []));
+      do next = next >= ports.last ? ports.first : next + 1;
+      while (taken.has(next));
+      return next;
+    },
+  };
+}
