@@ -1,7 +1,7 @@
 import { readFile, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeSecretFile } from '#kernel/secret-file.ts';
 import { isSystemError } from '#lib/system-error.ts';
-import { writeSecretFile } from './logic/secret-file.ts';
 
 /** The name and password made at the first start. */
 export interface FirstLogin {

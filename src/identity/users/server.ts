@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
+import { openVault } from '#kernel/vault.ts';
 import { removeFirstLogin, writeFirstLogin } from './first-login.ts';
 import { createAccounts } from './logic/accounts.ts';
 import { firstUserName, makeFirstUser } from './logic/first-user.ts';
@@ -8,7 +9,6 @@ import { createLastUse } from './logic/last-use.ts';
 import { createLoginLimit } from './logic/login-limit.ts';
 import { createPasswords } from './logic/passwords.ts';
 import { createSigningIn } from './logic/signing-in.ts';
-import { openVault } from './logic/vault.ts';
 import { authenticatorRpc } from './rpc/authenticator.ts';
 import { keysRpc } from './rpc/keys.ts';
 import { sessionsRpc } from './rpc/sessions.ts';

@@ -3,8 +3,8 @@ import { Authenticator } from '#gen/cellar/identity/v1/credentials_pb.ts';
 import type { Caller } from '#kernel/calls/caller.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
 import { notFound } from '#kernel/fault.ts';
+import type { Vault } from '#kernel/vault.ts';
 import { callerOf, type SigningIn } from '../logic/signing-in.ts';
-import type { Vault } from '../logic/vault.ts';
 import type { UserStore } from '../store/store.ts';
 
 export interface AuthenticatorParts {

@@ -2,9 +2,9 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Keys } from '#gen/cellar/identity/v1/credentials_pb.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
 import { notFound } from '#kernel/fault.ts';
+import type { Vault } from '#kernel/vault.ts';
 import { newAccessKey, newSecretKey } from '../logic/random.ts';
 import { dataScopes } from '../logic/scopes.ts';
-import type { Vault } from '../logic/vault.ts';
 import type { UserStore } from '../store/store.ts';
 
 const keysMax = 100;

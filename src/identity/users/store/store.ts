@@ -29,7 +29,7 @@ export interface StoredKey {
   readonly userId: string;
   readonly name: string;
   readonly scopes: readonly string[];
-  /** Sealed; see `logic/vault.ts`. */
+  /** Sealed; see `kernel/vault.ts`. */
   readonly secret: Uint8Array;
   readonly createTimeMs: number;
 }

@@ -3,8 +3,8 @@ import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Fault } from '#kernel/fault.ts';
-import { temporaryFolder } from '#kernel/testing/engines.ts';
+import { Fault } from './fault.ts';
+import { temporaryFolder } from './testing/engines.ts';
 import { createVault, openVault } from './vault.ts';
 
 const isFault = (reason: string) => (error: unknown) => error instanceof Fault && error.reason === reason;

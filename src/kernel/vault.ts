@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { Code, Fault, failedPrecondition } from '#kernel/fault.ts';
 import { isSystemError } from '#lib/system-error.ts';
+import { Code, Fault, failedPrecondition } from './fault.ts';
 import { writeSecretFile } from './secret-file.ts';
 
 /** Seals secrets that have to be read again, such as those that S3 requests are signed with. */
@@ -33,15 +33,11 @@ export function createVault(key: Uint8Array): Vault {
           .setAuthTag(sealed.subarray(nonceBytes, nonceBytes + tagBytes));
         return Buffer.concat([decipher.update(sealed.subarray(nonceBytes + tagBytes)), decipher.final()]).toString();
       } catch (error) {
-        throw new Fault(
-          Code.DataLoss,
-          `Cannot read the secret of key ${name}: it was sealed with another master key, or changed`,
-          {
-            reason: 'secret_unreadable',
-            hint: 'Restore master.key from a backup, or delete the key and make a new one.',
-            cause: error,
-          },
-        );
+        throw new Fault(Code.DataLoss, `Cannot read the secret of ${name}: it was sealed with another master key, or changed`, {
+          reason: 'secret_unreadable',
+          hint: 'Restore master.key from a backup, or make a new secret.',
+          cause: error,
+        });
       }
     },
   };
@@ -58,9 +54,9 @@ export async function openVault(file: string, hasSecrets: () => Promise<boolean>
   });
   if (known?.length === keyBytes) return createVault(known);
   if (known || (await hasSecrets())) {
-    throw failedPrecondition(`Cannot open S3 keys: the master key ${file} is ${known ? 'damaged' : 'missing'}`, {
+    throw failedPrecondition(`Cannot open stored secrets: the master key ${file} is ${known ? 'damaged' : 'missing'}`, {
       reason: 'master_key_missing',
-      hint: 'Restore the file from a backup; without it the secrets of existing S3 keys cannot be read.',
+      hint: 'Restore the file from a backup; without it what it has sealed cannot be read.',
     });
   }
   const key = randomBytes(keyBytes);
