@@ -56,4 +56,22 @@ export const migrations: readonly Migration[] = [
     sql: `create index clusters_claimed on clusters (host, claim);
           create index clusters_open on clusters (host, is_free)`,
   },
+  {
+    id: 3,
+    name: 'webhooks, and figures over time',
+    sql: `create table webhooks (name {text} not null primary key, version bigint not null, record {text} not null);
+          create table webhook_deliveries (
+            webhook {text} not null, id {text} not null, state {text} not null, first_ms bigint not null, record {text} not null,
+            primary key (webhook, id)
+          );
+          create index webhook_deliveries_time on webhook_deliveries (webhook, first_ms, id);
+          create table usage_over_time (
+            span_ms bigint not null, at_ms bigint not null, samples bigint not null, used bigint not null, free bigint not null,
+            clusters bigint not null, capacity bigint not null, waiting bigint not null, primary key (span_ms, at_ms)
+          );
+          create table timings (
+            number {id}, kind {text} not null, blueprint {text} not null, at_ms bigint not null, duration_us bigint not null
+          );
+          create index timings_time on timings (kind, at_ms)`,
+  },
 ];

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/fleet/v1/common.proto.
  */
 export const file_cellar_fleet_v1_common: GenFile = /*@__PURE__*/
-  fileDesc("ChxjZWxsYXIvZmxlZXQvdjEvY29tbW9uLnByb3RvEg9jZWxsYXIuZmxlZXQudjEi8QEKCUNvbmRpdGlvbhIMCgR0eXBlGAEgASgJEjAKBnN0YXR1cxgCIAEoDjIgLmNlbGxhci5mbGVldC52MS5Db25kaXRpb24uVHJ1dGgSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSLwoLY2hhbmdlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlIKBVRydXRoEhUKEVRSVVRIX1VOU1BFQ0lGSUVEEAASDgoKVFJVVEhfVFJVRRABEg8KC1RSVVRIX0ZBTFNFEAISEQoNVFJVVEhfVU5LTk9XThADIs4CCgpGbGVldEV2ZW50EhAKCHBvc2l0aW9uGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYAyABKAkSDAoEbmFtZRgEIAEoCRIOCgZyZWFzb24YBSABKAkSDwoHbWVzc2FnZRgGIAEoCRINCgVhY3RvchgHIAEoCRI2CghzZXZlcml0eRgIIAEoDjIkLmNlbGxhci5mbGVldC52MS5GbGVldEV2ZW50LlNldmVyaXR5EgwKBGhvc3QYCSABKAkSDwoHY2x1c3RlchgKIAEoCSJhCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhEKDVNFVkVSSVRZX0lORk8QARIUChBTRVZFUklUWV9XQVJOSU5HEAISEgoOU0VWRVJJVFlfRVJST1IQA2IGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChxjZWxsYXIvZmxlZXQvdjEvY29tbW9uLnByb3RvEg9jZWxsYXIuZmxlZXQudjEi8QEKCUNvbmRpdGlvbhIMCgR0eXBlGAEgASgJEjAKBnN0YXR1cxgCIAEoDjIgLmNlbGxhci5mbGVldC52MS5Db25kaXRpb24uVHJ1dGgSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSLwoLY2hhbmdlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlIKBVRydXRoEhUKEVRSVVRIX1VOU1BFQ0lGSUVEEAASDgoKVFJVVEhfVFJVRRABEg8KC1RSVVRIX0ZBTFNFEAISEQoNVFJVVEhfVU5LTk9XThADIskDCgpGbGVldEV2ZW50EhAKCHBvc2l0aW9uGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYAyABKAkSDAoEbmFtZRgEIAEoCRIOCgZyZWFzb24YBSABKAkSDwoHbWVzc2FnZRgGIAEoCRINCgVhY3RvchgHIAEoCRI2CghzZXZlcml0eRgIIAEoDjIkLmNlbGxhci5mbGVldC52MS5GbGVldEV2ZW50LlNldmVyaXR5EgwKBGhvc3QYCSABKAkSDwoHY2x1c3RlchgKIAEoCRIRCglibHVlcHJpbnQYCyABKAkSNwoGbGFiZWxzGAwgAygLMicuY2VsbGFyLmZsZWV0LnYxLkZsZWV0RXZlbnQuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJhCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhEKDVNFVkVSSVRZX0lORk8QARIUChBTRVZFUklUWV9XQVJOSU5HEAISEgoOU0VWRVJJVFlfRVJST1IQA2IGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * One thing that is known about an object, and why.
@@ -118,7 +118,7 @@ export type FleetEvent = Message<"cellar.fleet.v1.FleetEvent"> & {
   time?: Timestamp | undefined;
 
   /**
-   * "host", "cluster", "claim" or "operation".
+   * "host", "cluster", "claim", "operation" or "webhook".
    *
    * @generated from field: string kind = 3;
    */
@@ -168,6 +168,18 @@ export type FleetEvent = Message<"cellar.fleet.v1.FleetEvent"> & {
    * @generated from field: string cluster = 10;
    */
   cluster: string;
+
+  /**
+   * Of that cluster.
+   *
+   * @generated from field: string blueprint = 11;
+   */
+  blueprint: string;
+
+  /**
+   * @generated from field: map<string, string> labels = 12;
+   */
+  labels: { [key: string]: string };
 };
 
 /**

@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/fleet/v1/engine.proto.
  */
 export const file_cellar_fleet_v1_engine: GenFile = /*@__PURE__*/
-  fileDesc("ChxjZWxsYXIvZmxlZXQvdjEvZW5naW5lLnByb3RvEg9jZWxsYXIuZmxlZXQudjEihAQKDEFwcGx5UmVxdWVzdBIaCglibHVlcHJpbnQYASABKAlCB7pIBHICGD8SSwoKcGFyYW1ldGVycxgCIAMoCzItLmNlbGxhci5mbGVldC52MS5BcHBseVJlcXVlc3QuUGFyYW1ldGVyc0VudHJ5Qgi6SAWaAQIQQBJDCglzZWxlY3RvcnMYAyADKAsyJi5jZWxsYXIuZmxlZXQudjEuQXBwbHlSZXF1ZXN0LlNlbGVjdG9yQgi6SAWSAQIQEBIWCg5hbGxvd19tdWx0aXBsZRgEIAEoCBITCgt0dGxfc2Vjb25kcxgFIAEoDRIeCgx3YWl0X3NlY29uZHMYBiABKA1CCLpIBSoDGNgEEkMKBmxhYmVscxgHIAMoCzIpLmNlbGxhci5mbGVldC52MS5BcHBseVJlcXVlc3QuTGFiZWxzRW50cnlCCLpIBZoBAhBAEhUKBHVzZXIYCCABKAlCB7pIBHICGD8aMQoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo7CghTZWxlY3RvchIVCgRob3N0GAEgASgJQge6SARyAhg/EhgKBmxhYmVscxgCIAEoCUIIukgFcgMY6AciJwoOUmVsZWFzZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYPyI6CgxSZW5ld1JlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYPxITCgt0dGxfc2Vjb25kcxgCIAEoDSIoCg9HZXRDbGFpbVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYPyKJAQoRTGlzdENsYWltc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxISCgpwYWdlX3Rva2VuGAIgASgJEhIKCndpdGhfZW5kZWQYAyABKAgSFQoEdXNlchgEIAEoCUIHukgEcgIYPxIYCgdjbHVzdGVyGAUgASgJQge6SARyAhg/IlUKEkxpc3RDbGFpbXNSZXNwb25zZRImCgZjbGFpbXMYASADKAsyFi5jZWxsYXIuZmxlZXQudjEuQ2xhaW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIvAECgVDbGFpbRIKCgJpZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLmNlbGxhci5mbGVldC52MS5DbGFpbS5TdGF0ZRIMCgR1c2VyGAMgASgJEhEKCXVzZXJfbmFtZRgEIAEoCRIpCgdjbHVzdGVyGAUgASgLMhguY2VsbGFyLmZsZWV0LnYxLkNsdXN0ZXISLgoKYXBwbHlfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJYmluZF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZXhwaXJlX3RpbWVfbWF4GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMaGVsZF9zZWNvbmRzGAsgASgBEhIKCmVuZF9yZWFzb24YDCABKAkSDQoFcGxhY2UYDSABKA0SMgoGbGFiZWxzGA4gAygLMiIuY2VsbGFyLmZsZWV0LnYxLkNsYWltLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUwoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9XQUlUSU5HEAESDwoLU1RBVEVfQk9VTkQQAhIPCgtTVEFURV9FTkRFRBADIjoKFEdldFN0YXRpc3RpY3NSZXF1ZXN0EiIKDndpbmRvd19zZWNvbmRzGAEgASgNQgq6SAcqBRiAztoDIuUDCgpTdGF0aXN0aWNzEjMKCGNsdXN0ZXJzGAEgAygLMiEuY2VsbGFyLmZsZWV0LnYxLlN0YXRpc3RpY3MuQ291bnQSMAoFaG9zdHMYAiADKAsyIS5jZWxsYXIuZmxlZXQudjEuU3RhdGlzdGljcy5Db3VudBI0CgVyZWFkeRgDIAEoCzIlLmNlbGxhci5mbGVldC52MS5TdGF0aXN0aWNzLkR1cmF0aW9ucxI0CgVhcHBseRgEIAEoCzIlLmNlbGxhci5mbGVldC52MS5TdGF0aXN0aWNzLkR1cmF0aW9ucxIzCgRoZWxkGAUgASgLMiUuY2VsbGFyLmZsZWV0LnYxLlN0YXRpc3RpY3MuRHVyYXRpb25zEhMKC3V0aWxpc2F0aW9uGAYgAygBEg4KBmNsYWltcxgHIAEoBBIPCgdyZWZ1c2VkGAggASgEGlYKBUNvdW50EgwKBGhvc3QYASABKAkSEQoJYmx1ZXByaW50GAIgASgJEg0KBXN0YXRlGAMgASgJEg4KBmhlYWx0aBgEIAEoCRINCgVjb3VudBgFIAEoDRpBCglEdXJhdGlvbnMSDQoFY291bnQYASABKAQSCwoDcDUwGAIgASgBEgsKA3A5NRgDIAEoARILCgNtYXgYBCABKAEy1AYKBkVuZ2luZRJxCgVBcHBseRIdLmNlbGxhci5mbGVldC52MS5BcHBseVJlcXVlc3QaFi5jZWxsYXIuZmxlZXQudjEuQ2xhaW0iMYq1GBQIAhIBAiIJYmx1ZXByaW50KKCkKILT5JMCEzoBKiIOL2FwaS92MS9jbGFpbXMSeQoHUmVsZWFzZRIfLmNlbGxhci5mbGVldC52MS5SZWxlYXNlUmVxdWVzdBoWLmNlbGxhci5mbGVldC52MS5DbGFpbSI1irUYCwgCEgECGAEiAmlkgtPkkwIgOgEqIhsvYXBpL3YxL2NsYWltcy97aWR9OnJlbGVhc2UScwoFUmVuZXcSHS5jZWxsYXIuZmxlZXQudjEuUmVuZXdSZXF1ZXN0GhYuY2VsbGFyLmZsZWV0LnYxLkNsYWltIjOKtRgLCAISAQIYASICaWSC0+STAh46ASoiGS9hcGkvdjEvY2xhaW1zL3tpZH06cmVuZXcSbAoIR2V0Q2xhaW0SIC5jZWxsYXIuZmxlZXQudjEuR2V0Q2xhaW1SZXF1ZXN0GhYuY2VsbGFyLmZsZWV0LnYxLkNsYWltIiaKtRgHCAESAQIYAYLT5JMCFRITL2FwaS92MS9jbGFpbXMve2lkfRJ4CgpMaXN0Q2xhaW1zEiIuY2VsbGFyLmZsZWV0LnYxLkxpc3RDbGFpbXNSZXF1ZXN0GiMuY2VsbGFyLmZsZWV0LnYxLkxpc3RDbGFpbXNSZXNwb25zZSIhirUYBwgBEgECGAGC0+STAhASDi9hcGkvdjEvY2xhaW1zEnwKCldhdGNoQ2xhaW0SIC5jZWxsYXIuZmxlZXQudjEuR2V0Q2xhaW1SZXF1ZXN0GhsuY2VsbGFyLmZsZWV0LnYxLkZsZWV0RXZlbnQiLYq1GAcIARIBAhgBgtPkkwIcEhovYXBpL3YxL2NsYWltcy97aWR9L2V2ZW50czABEoABCg1HZXRTdGF0aXN0aWNzEiUuY2VsbGFyLmZsZWV0LnYxLkdldFN0YXRpc3RpY3NSZXF1ZXN0GhsuY2VsbGFyLmZsZWV0LnYxLlN0YXRpc3RpY3MiK4q1GAcIARIBAxgBgtPkkwIaEhgvYXBpL3YxL2ZsZWV0L3N0YXRpc3RpY3NiBnByb3RvMw", [file_buf_validate_validate, file_cellar_fleet_v1_clusters, file_cellar_fleet_v1_common, file_cellar_kernel_v1_options, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("ChxjZWxsYXIvZmxlZXQvdjEvZW5naW5lLnByb3RvEg9jZWxsYXIuZmxlZXQudjEihAQKDEFwcGx5UmVxdWVzdBIaCglibHVlcHJpbnQYASABKAlCB7pIBHICGD8SSwoKcGFyYW1ldGVycxgCIAMoCzItLmNlbGxhci5mbGVldC52MS5BcHBseVJlcXVlc3QuUGFyYW1ldGVyc0VudHJ5Qgi6SAWaAQIQQBJDCglzZWxlY3RvcnMYAyADKAsyJi5jZWxsYXIuZmxlZXQudjEuQXBwbHlSZXF1ZXN0LlNlbGVjdG9yQgi6SAWSAQIQEBIWCg5hbGxvd19tdWx0aXBsZRgEIAEoCBITCgt0dGxfc2Vjb25kcxgFIAEoDRIeCgx3YWl0X3NlY29uZHMYBiABKA1CCLpIBSoDGNgEEkMKBmxhYmVscxgHIAMoCzIpLmNlbGxhci5mbGVldC52MS5BcHBseVJlcXVlc3QuTGFiZWxzRW50cnlCCLpIBZoBAhBAEhUKBHVzZXIYCCABKAlCB7pIBHICGD8aMQoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo7CghTZWxlY3RvchIVCgRob3N0GAEgASgJQge6SARyAhg/EhgKBmxhYmVscxgCIAEoCUIIukgFcgMY6AciJwoOUmVsZWFzZVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYPyI6CgxSZW5ld1JlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYPxITCgt0dGxfc2Vjb25kcxgCIAEoDSIoCg9HZXRDbGFpbVJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYPyKJAQoRTGlzdENsYWltc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxISCgpwYWdlX3Rva2VuGAIgASgJEhIKCndpdGhfZW5kZWQYAyABKAgSFQoEdXNlchgEIAEoCUIHukgEcgIYPxIYCgdjbHVzdGVyGAUgASgJQge6SARyAhg/IlUKEkxpc3RDbGFpbXNSZXNwb25zZRImCgZjbGFpbXMYASADKAsyFi5jZWxsYXIuZmxlZXQudjEuQ2xhaW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIvAECgVDbGFpbRIKCgJpZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLmNlbGxhci5mbGVldC52MS5DbGFpbS5TdGF0ZRIMCgR1c2VyGAMgASgJEhEKCXVzZXJfbmFtZRgEIAEoCRIpCgdjbHVzdGVyGAUgASgLMhguY2VsbGFyLmZsZWV0LnYxLkNsdXN0ZXISLgoKYXBwbHlfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJYmluZF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZXhwaXJlX3RpbWVfbWF4GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMaGVsZF9zZWNvbmRzGAsgASgBEhIKCmVuZF9yZWFzb24YDCABKAkSDQoFcGxhY2UYDSABKA0SMgoGbGFiZWxzGA4gAygLMiIuY2VsbGFyLmZsZWV0LnYxLkNsYWltLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUwoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9XQUlUSU5HEAESDwoLU1RBVEVfQk9VTkQQAhIPCgtTVEFURV9FTkRFRBADIjoKFEdldFN0YXRpc3RpY3NSZXF1ZXN0EiIKDndpbmRvd19zZWNvbmRzGAEgASgNQgq6SAcqBRiAztoDIqkHCgpTdGF0aXN0aWNzEjMKCGNsdXN0ZXJzGAEgAygLMiEuY2VsbGFyLmZsZWV0LnYxLlN0YXRpc3RpY3MuQ291bnQSMAoFaG9zdHMYAiADKAsyIS5jZWxsYXIuZmxlZXQudjEuU3RhdGlzdGljcy5Db3VudBI0CgVyZWFkeRgDIAEoCzIlLmNlbGxhci5mbGVldC52MS5TdGF0aXN0aWNzLkR1cmF0aW9ucxI0CgVhcHBseRgEIAEoCzIlLmNlbGxhci5mbGVldC52MS5TdGF0aXN0aWNzLkR1cmF0aW9ucxIzCgRoZWxkGAUgASgLMiUuY2VsbGFyLmZsZWV0LnYxLlN0YXRpc3RpY3MuRHVyYXRpb25zEhMKC3V0aWxpc2F0aW9uGAYgAygBEg4KBmNsYWltcxgHIAEoBBIPCgdyZWZ1c2VkGAggASgEEjAKB2hpc3RvcnkYCSADKAsyHy5jZWxsYXIuZmxlZXQudjEuU3RhdGlzdGljcy5Vc2USPgoKYmx1ZXByaW50cxgKIAMoCzIqLmNlbGxhci5mbGVldC52MS5TdGF0aXN0aWNzLkJsdWVwcmludFRpbWVzEhYKDndhaXRpbmdfY2xhaW1zGAsgASgNGpgBCgNVc2USKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc2Vjb25kcxgCIAEoDRIMCgR1c2VkGAMgASgBEgwKBGZyZWUYBCABKAESEAoIY2x1c3RlcnMYBSABKAESEAoIY2FwYWNpdHkYBiABKAESFgoOd2FpdGluZ19jbGFpbXMYByABKAEajwEKDkJsdWVwcmludFRpbWVzEhEKCWJsdWVwcmludBgBIAEoCRI0CgVyZWFkeRgCIAEoCzIlLmNlbGxhci5mbGVldC52MS5TdGF0aXN0aWNzLkR1cmF0aW9ucxI0CgVhcHBseRgDIAEoCzIlLmNlbGxhci5mbGVldC52MS5TdGF0aXN0aWNzLkR1cmF0aW9ucxpWCgVDb3VudBIMCgRob3N0GAEgASgJEhEKCWJsdWVwcmludBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIOCgZoZWFsdGgYBCABKAkSDQoFY291bnQYBSABKA0aTgoJRHVyYXRpb25zEg0KBWNvdW50GAEgASgEEgsKA3A1MBgCIAEoARILCgNwOTUYAyABKAESCwoDbWF4GAQgASgBEgsKA3A5MBgFIAEoATLUBgoGRW5naW5lEnEKBUFwcGx5Eh0uY2VsbGFyLmZsZWV0LnYxLkFwcGx5UmVxdWVzdBoWLmNlbGxhci5mbGVldC52MS5DbGFpbSIxirUYFAgCEgECIglibHVlcHJpbnQooKQogtPkkwITOgEqIg4vYXBpL3YxL2NsYWltcxJ5CgdSZWxlYXNlEh8uY2VsbGFyLmZsZWV0LnYxLlJlbGVhc2VSZXF1ZXN0GhYuY2VsbGFyLmZsZWV0LnYxLkNsYWltIjWKtRgLCAISAQIYASICaWSC0+STAiA6ASoiGy9hcGkvdjEvY2xhaW1zL3tpZH06cmVsZWFzZRJzCgVSZW5ldxIdLmNlbGxhci5mbGVldC52MS5SZW5ld1JlcXVlc3QaFi5jZWxsYXIuZmxlZXQudjEuQ2xhaW0iM4q1GAsIAhIBAhgBIgJpZILT5JMCHjoBKiIZL2FwaS92MS9jbGFpbXMve2lkfTpyZW5ldxJsCghHZXRDbGFpbRIgLmNlbGxhci5mbGVldC52MS5HZXRDbGFpbVJlcXVlc3QaFi5jZWxsYXIuZmxlZXQudjEuQ2xhaW0iJoq1GAcIARIBAhgBgtPkkwIVEhMvYXBpL3YxL2NsYWltcy97aWR9EngKCkxpc3RDbGFpbXMSIi5jZWxsYXIuZmxlZXQudjEuTGlzdENsYWltc1JlcXVlc3QaIy5jZWxsYXIuZmxlZXQudjEuTGlzdENsYWltc1Jlc3BvbnNlIiGKtRgHCAESAQIYAYLT5JMCEBIOL2FwaS92MS9jbGFpbXMSfAoKV2F0Y2hDbGFpbRIgLmNlbGxhci5mbGVldC52MS5HZXRDbGFpbVJlcXVlc3QaGy5jZWxsYXIuZmxlZXQudjEuRmxlZXRFdmVudCItirUYBwgBEgECGAGC0+STAhwSGi9hcGkvdjEvY2xhaW1zL3tpZH0vZXZlbnRzMAESgAEKDUdldFN0YXRpc3RpY3MSJS5jZWxsYXIuZmxlZXQudjEuR2V0U3RhdGlzdGljc1JlcXVlc3QaGy5jZWxsYXIuZmxlZXQudjEuU3RhdGlzdGljcyIrirUYBwgBEgEDGAGC0+STAhoSGC9hcGkvdjEvZmxlZXQvc3RhdGlzdGljc2IGcHJvdG8z", [file_buf_validate_validate, file_cellar_fleet_v1_clusters, file_cellar_fleet_v1_common, file_cellar_kernel_v1_options, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message cellar.fleet.v1.ApplyRequest
@@ -418,6 +418,8 @@ export type Statistics = Message<"cellar.fleet.v1.Statistics"> & {
   utilisation: number[];
 
   /**
+   * Since the start of the service.
+   *
    * @generated from field: uint64 claims = 7;
    */
   claims: bigint;
@@ -426,6 +428,23 @@ export type Statistics = Message<"cellar.fleet.v1.Statistics"> & {
    * @generated from field: uint64 refused = 8;
    */
   refused: bigint;
+
+  /**
+   * Use over the window, oldest first, averaged over pieces of equal length; pieces in which nothing was measured are left out.
+   *
+   * @generated from field: repeated cellar.fleet.v1.Statistics.Use history = 9;
+   */
+  history: Statistics_Use[];
+
+  /**
+   * @generated from field: repeated cellar.fleet.v1.Statistics.BlueprintTimes blueprints = 10;
+   */
+  blueprints: Statistics_BlueprintTimes[];
+
+  /**
+   * @generated from field: uint32 waiting_claims = 11;
+   */
+  waitingClaims: number;
 };
 
 /**
@@ -434,6 +453,86 @@ export type Statistics = Message<"cellar.fleet.v1.Statistics"> & {
  */
 export const StatisticsSchema: GenMessage<Statistics> = /*@__PURE__*/
   messageDesc(file_cellar_fleet_v1_engine, 8);
+
+/**
+ * Averages over a piece of time.
+ *
+ * @generated from message cellar.fleet.v1.Statistics.Use
+ */
+export type Statistics_Use = Message<"cellar.fleet.v1.Statistics.Use"> & {
+  /**
+   * When the piece begins, and how long it is. Unit: seconds.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * @generated from field: uint32 seconds = 2;
+   */
+  seconds: number;
+
+  /**
+   * @generated from field: double used = 3;
+   */
+  used: number;
+
+  /**
+   * @generated from field: double free = 4;
+   */
+  free: number;
+
+  /**
+   * @generated from field: double clusters = 5;
+   */
+  clusters: number;
+
+  /**
+   * Most clusters that the hosts take.
+   *
+   * @generated from field: double capacity = 6;
+   */
+  capacity: number;
+
+  /**
+   * @generated from field: double waiting_claims = 7;
+   */
+  waitingClaims: number;
+};
+
+/**
+ * Describes the message cellar.fleet.v1.Statistics.Use.
+ * Use `create(Statistics_UseSchema)` to create a new message.
+ */
+export const Statistics_UseSchema: GenMessage<Statistics_Use> = /*@__PURE__*/
+  messageDesc(file_cellar_fleet_v1_engine, 8, 0);
+
+/**
+ * @generated from message cellar.fleet.v1.Statistics.BlueprintTimes
+ */
+export type Statistics_BlueprintTimes = Message<"cellar.fleet.v1.Statistics.BlueprintTimes"> & {
+  /**
+   * @generated from field: string blueprint = 1;
+   */
+  blueprint: string;
+
+  /**
+   * @generated from field: cellar.fleet.v1.Statistics.Durations ready = 2;
+   */
+  ready?: Statistics_Durations | undefined;
+
+  /**
+   * @generated from field: cellar.fleet.v1.Statistics.Durations apply = 3;
+   */
+  apply?: Statistics_Durations | undefined;
+};
+
+/**
+ * Describes the message cellar.fleet.v1.Statistics.BlueprintTimes.
+ * Use `create(Statistics_BlueprintTimesSchema)` to create a new message.
+ */
+export const Statistics_BlueprintTimesSchema: GenMessage<Statistics_BlueprintTimes> = /*@__PURE__*/
+  messageDesc(file_cellar_fleet_v1_engine, 8, 1);
 
 /**
  * @generated from message cellar.fleet.v1.Statistics.Count
@@ -470,7 +569,7 @@ export type Statistics_Count = Message<"cellar.fleet.v1.Statistics.Count"> & {
  * Use `create(Statistics_CountSchema)` to create a new message.
  */
 export const Statistics_CountSchema: GenMessage<Statistics_Count> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_engine, 8, 0);
+  messageDesc(file_cellar_fleet_v1_engine, 8, 2);
 
 /**
  * Unit: seconds.
@@ -497,6 +596,11 @@ export type Statistics_Durations = Message<"cellar.fleet.v1.Statistics.Durations
    * @generated from field: double max = 4;
    */
   max: number;
+
+  /**
+   * @generated from field: double p90 = 5;
+   */
+  p90: number;
 };
 
 /**
@@ -504,7 +608,7 @@ export type Statistics_Durations = Message<"cellar.fleet.v1.Statistics.Durations
  * Use `create(Statistics_DurationsSchema)` to create a new message.
  */
 export const Statistics_DurationsSchema: GenMessage<Statistics_Durations> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_engine, 8, 1);
+  messageDesc(file_cellar_fleet_v1_engine, 8, 3);
 
 /**
  * Gives ready clusters to users and other systems, and takes them back.
