@@ -23,10 +23,14 @@ export interface CertificateRequest {
   readonly name: string;
   /** Names and addresses others reach it by. */
   readonly hosts: readonly string[];
+  /** What it may be used as. Default: both. */
+  readonly uses?: readonly CertificateUse[];
   /** Default 90. */
   readonly days?: number;
   readonly nowMs?: number;
 }
+
+export type CertificateUse = 'server' | 'client';
 
 const dayMs = 86_400_000;
 const caDays = 20 * 365;
@@ -55,9 +59,9 @@ export async function ensureCa(folder: string, nowMs: number = Date.now()): Prom
   return next;
 }
 
-/** A certificate that may be used as server and as client, with a new P-256 key. */
+/** A certificate with a new P-256 key. */
 export async function issueCertificate(ca: Ca, request: CertificateRequest): Promise<TlsMaterial> {
-  const { name, hosts, days = 90, nowMs = Date.now() } = request;
+  const { name, hosts, days = 90, uses = ['server', 'client'], nowMs = Date.now() } = request;
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(name)) {
     throw invalidArgument(`Cannot issue a certificate for "${name}": a name has 1 to 64 letters, digits, dots and dashes`);
   }
@@ -80,7 +84,7 @@ export async function issueCertificate(ca: Ca, request: CertificateRequest): Pro
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      new x509.ExtendedKeyUsageExtension(uses.map((use) => x509.ExtendedKeyUsage[`${use}Auth`])),
       new x509.SubjectAlternativeNameExtension(names),
       await x509.AuthorityKeyIdentifierExtension.create(issuer),
     ],

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import type { Message } from '@bufbuild/protobuf';
 import type { Channel } from '../../calls/channel.ts';
 import { type Fault, unavailable } from '../../fault.ts';
@@ -28,7 +29,7 @@ export function createLocalChannel({ path, log = silentLog, limits }: LocalChann
     const fault = closed ?? circuit.fault();
     if (fault) throw fault;
     connection = new ClientConnection({
-      path,
+      socket: connect(path),
       address,
       log,
       limits: { ...localLimits, ...limits },
@@ -41,19 +42,24 @@ export function createLocalChannel({ path, log = silentLog, limits }: LocalChann
     return connection;
   };
 
-  const channel: Channel = {
+  return channelOver(open, address, async () => {
+    closed ??= unavailable(`Cannot call ${address}: its channel is closed`, { reason: 'closed' });
+    connection?.close(closed);
+  });
+}
+
+/** Calls over the connection that `open` gives. Errors: those of `open`, too. */
+export function channelOver(open: () => ClientConnection, address: string, close: Channel['close']): Channel {
+  const unary: Channel['unary'] = async (method, request, outgoing) => open().unary(method, request, outgoing);
+  return {
     address,
-    unary: async (method, request, outgoing) => open().unary(method, request, outgoing),
+    unary,
     stream: (method, requests, outgoing) => {
-      if (method.kind === 'unary') return once(() => channel.unary(method, requests as Message, outgoing));
+      if (method.kind === 'unary') return once(() => unary(method, requests as Message, outgoing));
       return { [Symbol.asyncIterator]: () => open().stream(method, requests, outgoing) };
     },
-    close: async () => {
-      closed ??= unavailable(`Cannot call ${address}: its channel is closed`, { reason: 'closed' });
-      connection?.close(closed);
-    },
+    close,
   };
-  return channel;
 }
 
 async function* once(call: () => Promise<Message>): AsyncGenerator<Message, void, undefined> {

@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { type Message, toBinary } from '@bufbuild/protobuf';
 import { deadlineFault } from '../../calls/call.ts';
 import type { Outgoing } from '../../calls/channel.ts';
@@ -6,7 +6,7 @@ import type { Method } from '../../calls/contract.ts';
 import { exhausted, Fault, invalidArgument, unavailable } from '../../fault.ts';
 import type { Log } from '../../log.ts';
 import { unreachable } from '../circuit.ts';
-import { decodeFault } from '../wire.ts';
+import { decodeFault, encodeFault } from '../wire.ts';
 import { HeadWriter, headBytesMax, isKeyTooLong } from './call-head.ts';
 import { type ClientCall, StreamCall, UnaryCall } from './client-call.ts';
 import { pump } from './credit.ts';
@@ -14,7 +14,8 @@ import { FrameReader, FrameType, FrameWriter, frameHeadBytes, greeting, protocol
 import type { LocalLimits } from './limits.ts';
 
 export interface ClientConnectionOptions {
-  readonly path: string;
+  /** Open, or about to be. */
+  readonly socket: Socket;
   readonly address: string;
   readonly limits: LocalLimits;
   readonly log: Log;
@@ -22,6 +23,8 @@ export interface ClientConnectionOptions {
   readonly onOpen: () => void;
   /** Once. `isReached`: it had been open before. */
   readonly onClose: (fault: Fault, isReached: boolean) => void;
+  /** Asks whether the peer is there while no call is under way, too. */
+  readonly isWatched?: boolean;
 }
 
 /** One connection of a client. Calls may be made before it is open; when it closes all calls under way end `unavailable` at once. */
@@ -45,9 +48,9 @@ export class ClientConnection {
 
   constructor(options: ClientConnectionOptions) {
     this.#options = options;
-    const { path, limits } = options;
+    const { socket, limits } = options;
     this.#frameBytesMax = limits.frameBytesMax;
-    this.#socket = connect(path);
+    this.#socket = socket;
     this.#writer = new FrameWriter(
       (chunks) => writeAll(this.#socket, chunks),
       () => this.#calls.size > 1,
@@ -120,16 +123,23 @@ export class ClientConnection {
   }
 
   /** Ends every call under way with `fault`. */
-  close(fault: Fault): void {
+  close(fault: Fault, { isSpeaking = false }: { readonly isSpeaking?: boolean } = {}): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#watchdog);
     clearTimeout(this.#deadlineTimer);
-    this.#socket.destroy();
+    if (!isSpeaking) this.#socket.destroy();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     this.#options.onClose(fault, this.#reader.isGreeted);
     for (const call of calls) call.failed(fault, true);
+  }
+
+  /** As `close`; the peer is told why. */
+  goAway(fault: Fault): void {
+    if (this.#isClosed) return;
+    sayGoAway(this.#socket, this.#writer, fault);
+    this.close(fault, { isSpeaking: true });
   }
 
   #open(call: ClientCall, request: Uint8Array | undefined, outgoing: Outgoing): number {
@@ -146,7 +156,7 @@ export class ClientConnection {
       });
     }
     const id = this.#nextId();
-    if (this.#calls.size === 0) this.#heardMs = performance.now();
+    if (this.#calls.size === 0 && !this.#options.isWatched) this.#heardMs = performance.now();
     this.#calls.set(id, call);
     if (call.isStream) this.#streams++;
     this.#heads.call(id, call.method, outgoing, request);
@@ -231,13 +241,13 @@ export class ClientConnection {
   }
 
   #watch(): void {
-    const { limits, address } = this.#options;
+    const { limits, address, isWatched } = this.#options;
     const nowMs = performance.now();
     if (!this.#reader.isGreeted) {
       if (nowMs - this.#openedMs > limits.greetingMsMax) this.close(unreachable(address, 'it does not answer'));
       return;
     }
-    if (this.#calls.size === 0) return;
+    if (this.#calls.size === 0 && !isWatched) return;
     const silentMs = nowMs - this.#heardMs;
     if (silentMs > limits.silenceMsMax) {
       this.close(unreachable(address, `it has said nothing for ${Math.round(silentMs / 1000)} s`));
@@ -280,12 +290,22 @@ export function tooLarge(methodName: string, bytes: number, frameBytesMax: numbe
   );
 }
 
-function readFault(bytes: Uint8Array): Fault {
+export function readFault(bytes: Uint8Array): Fault {
   try {
     return decodeFault(bytes);
   } catch (error) {
     throw protocolFault('a fault is not Protobuf', { cause: error });
   }
+}
+
+/** Tells the peer why its connection ends, and ends it; what the peer sends meanwhile is not looked at. */
+export function sayGoAway(socket: Socket, writer: FrameWriter, fault: Fault): void {
+  writer.frame(FrameType.GoAway, 0, encodeFault(fault));
+  writer.flush();
+  socket.removeAllListeners('data');
+  socket.resume();
+  socket.destroySoon();
+  setTimeout(() => socket.destroy(), 1000).unref();
 }
 
 /** One system call for all chunks. */

@@ -1,7 +1,7 @@
 import { Code, Fault, type FaultOptions } from '../../fault.ts';
 
 /*
- * The wire of the local transport.
+ * The wire of the local transport, and of connections that agents open (see ../dialled).
  *
  * Each end begins with a greeting: "CELLAR", a u16 version and a u32 with the largest frame it accepts. Then frames follow:
  *
@@ -31,7 +31,7 @@ export const FrameType = {
   Credit: 9,
   /** Client asks, the server answers in kind: is anybody there? */
   Ping: 10,
-  /** Server: payload `FaultDetail`; says why it closes the connection. */
+  /** Either: payload `FaultDetail`; says why it closes the connection. */
   GoAway: 11,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];

@@ -7,7 +7,7 @@ import { exhausted, Fault, unavailable } from '../../fault.ts';
 import type { Log } from '../../log.ts';
 import { decodeMessage, encodeFault } from '../wire.ts';
 import { type CallHead, HeadReader } from './call-head.ts';
-import { tooLarge, writeAll } from './client-connection.ts';
+import { readFault, sayGoAway, tooLarge, writeAll } from './client-connection.ts';
 import { Credit, pump } from './credit.ts';
 import { FrameReader, FrameType, FrameWriter, frameHeadBytes, greeting, protocolFault, viewOf } from './frames.ts';
 import { Inbox } from './inbox.ts';
@@ -19,8 +19,12 @@ export interface ServerConnectionOptions {
   readonly endpoint: Endpoint;
   readonly limits: LocalLimits;
   readonly log: Log;
-  /** Once, when the connection has ended. */
-  readonly onClose: () => void;
+  /** Once, when the connection has ended; with what the peer said, or broke. */
+  readonly onClose: (why?: Fault) => void;
+  /** Of a peer that asks whether this side is there: how long it may say nothing. Absent: as long as it likes. Unit: milliseconds. */
+  readonly silenceMsMax?: number;
+  /** At the first call: the peer has taken this connection. */
+  readonly onCalled?: () => void;
 }
 
 /** One connection of a server. Whoever may open the socket may state a caller: the socket's mode and folder guard it. */
@@ -40,6 +44,7 @@ export class ServerConnection {
   #frameBytesMax: number;
   #isStopping = false;
   #isClosed = false;
+  #heardMs = performance.now();
 
   constructor(options: ServerConnectionOptions) {
     this.#options = options;
@@ -58,6 +63,7 @@ export class ServerConnection {
     });
     socket.write(greeting(limits.frameBytesMax));
     socket.on('data', (chunk: Buffer) => {
+      this.#heardMs = performance.now();
       try {
         this.#reader.push(chunk);
       } catch (error) {
@@ -66,17 +72,21 @@ export class ServerConnection {
     });
     // What can be read again after the client has read some of what waits for it.
     socket.on('drain', () => socket.resume());
-    socket.on('error', () => this.close());
+    socket.on('error', (cause) =>
+      this.close(unavailable(`The connection was lost (${cause.message})`, { reason: 'connection_lost', cause })),
+    );
     socket.on('close', () => this.close());
   }
 
   /** Ends a connection whose peer takes longer than it may. */
   watch(nowMs: number): void {
-    const { limits } = this.#options;
+    const { limits, silenceMsMax = Number.POSITIVE_INFINITY } = this.#options;
     const { isGreeted, partialSinceMs } = this.#reader;
     if (!isGreeted && nowMs - this.#openedMs > limits.greetingMsMax) this.#refuse(protocolFault('no greeting arrived in time'));
     else if (partialSinceMs > 0 && nowMs - partialSinceMs > limits.partialFrameMsMax && !this.#socket.isPaused()) {
       this.#refuse(protocolFault('the rest of a frame did not arrive in time'));
+    } else if (nowMs - this.#heardMs > silenceMsMax && !this.#socket.isPaused()) {
+      this.#refuse(protocolFault('the other side has said nothing for too long', { reason: 'silent' }));
     }
   }
 
@@ -86,30 +96,25 @@ export class ServerConnection {
     this.#endIfStopped();
   }
 
-  close(): void {
+  close(why?: Fault): void {
     this.#socket.destroy();
-    this.#release();
+    this.#release(why);
   }
 
-  #release(): void {
+  #release(why?: Fault): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const call of this.#calls.values()) call.cancel('The client went away');
     this.#calls.clear();
-    this.#options.onClose();
+    this.#options.onClose(why);
   }
 
   #refuse(fault: Fault): void {
     if (this.#isClosed) return;
     const { code, reason, message, cause } = fault;
     this.#options.log.warn('a connection was closed', { code, reason, why: message, ...(cause ? { cause } : {}) });
-    this.#writer.frame(FrameType.GoAway, 0, encodeFault(fault));
-    this.#writer.flush();
-    // The peer gets to read why; what it sends meanwhile is not looked at.
-    this.#socket.removeAllListeners('data');
-    this.#socket.destroySoon();
-    setTimeout(() => this.#socket.destroy(), 1000).unref();
-    this.#release();
+    sayGoAway(this.#socket, this.#writer, fault);
+    this.#release(fault);
   }
 
   #write(chunks: readonly Uint8Array[]): void {
@@ -129,6 +134,9 @@ export class ServerConnection {
         break;
       case FrameType.Ping:
         this.#writer.frame(FrameType.Ping, 0);
+        break;
+      case FrameType.GoAway:
+        this.close(readFault(viewOf(bytes, from, to)));
         break;
       case FrameType.Message:
       case FrameType.End:
@@ -167,6 +175,7 @@ export class ServerConnection {
   #call(id: number, bytes: Buffer, from: number, to: number): void {
     const head = this.#heads.read(bytes, from, to);
     if (this.#calls.has(id)) throw protocolFault(`call ${id} was made twice`);
+    if (this.#lastId === 0) this.#options.onCalled?.();
     if (id > this.#lastId) this.#lastId = id;
     const { endpoint } = this.#options;
     const call = new ServerCall(head);
