@@ -134,6 +134,23 @@ export interface Driver extends AsyncDisposable {
   /** Once, or every second. */
   use(ref: ClusterRef, isFollowing: boolean, signal: AbortSignal): AsyncIterable<readonly MemberUse[]>;
   exec(ref: ClusterRef, member: string, command: readonly string[], signal: AbortSignal): Promise<Executed>;
+  /**
+   * What a volume holds, as a tar archive with paths relative to the volume; links are kept and never followed. The member should not run.
+   * Errors: `unimplemented` without the ability `snapshot`; `not_found` with reason `member_missing` or `volume_missing`.
+   */
+  saveVolume(ref: ClusterRef, member: string, volume: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * Replaces what a volume holds, and makes the volume when it is missing; the member must not run, and may have to be made again. An archive
+   * that breaks off leaves the old content; a kill in the middle leaves what a repeat heals.
+   * Errors: as of `saveVolume`; `invalid_argument` with reason `archive_invalid`; `failed_precondition` with reason `disk_full`; what the archive throws.
+   */
+  loadVolume(
+    ref: ClusterRef,
+    member: string,
+    volume: string,
+    archive: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Names of clusters to look at, as something about them changes; missing one costs time only. */
   watch(signal: AbortSignal): AsyncIterable<string>;
 }

@@ -1,5 +1,6 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
-import { Agent } from '#gen/cellar/fleet/v1/agent_pb.ts';
+import { Agent, type LoadVolumeRequestSchema, type SaveVolumeRequestSchema } from '#gen/cellar/fleet/v1/agent_pb.ts';
 import type { Micro } from '#kernel/services/service.ts';
 import type { Ability, ClusterRef, Driver, EngineRef } from './driver.ts';
 import { checkMessage, engineMessage, memberMessage, readAnswer, readSighting, readType } from './messages.ts';
@@ -46,9 +47,23 @@ export function createRemoteDriver({ client }: Pick<Micro, 'client'>, ref: Engin
         yield members.map((one) => ({ ...one, memoryBytes: Number(one.memoryBytes) }));
     },
     exec: (cluster, member, command, signal) => agent.exec({ ...of(cluster), member, command: [...command] }, { signal }),
+    async *saveVolume(cluster, member, volume, signal) {
+      for await (const { data } of agent.saveVolume({ ...of(cluster), member, volume }, { signal })) yield data;
+    },
+    async loadVolume(cluster, member, volume, archive, signal) {
+      await agent.loadVolume(loading({ ...of(cluster), member, volume }, archive), { signal });
+    },
     async *watch(signal) {
       for await (const { cluster } of agent.watchEngine({ engine: engine() }, { signal })) yield cluster;
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
+}
+
+async function* loading(
+  target: MessageInitShape<typeof SaveVolumeRequestSchema>,
+  archive: AsyncIterable<Uint8Array>,
+): AsyncGenerator<MessageInitShape<typeof LoadVolumeRequestSchema>> {
+  yield { target };
+  for await (const data of archive) yield { data };
 }

@@ -19,7 +19,7 @@ after(async () => await engine?.[Symbol.asyncDispose]());
 driverSuite({
   type: 'docker',
   skip,
-  abilities: ['exec', 'stats', 'limits', 'pause'],
+  abilities: ['exec', 'stats', 'limits', 'pause', 'snapshot'],
   missingReason: 'image_missing',
   open: async () => ({
     image,

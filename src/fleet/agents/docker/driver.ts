@@ -12,6 +12,7 @@ import { logLines } from '../docker-engine/log-lines.ts';
 import { ensureImage } from '../docker-engine/pull-image.ts';
 import { putFiles } from '../docker-engine/put-files.ts';
 import { useOf } from '../docker-engine/use-of.ts';
+import { type EngineVolume, loadEngineVolume, saveEngineVolume } from '../docker-engine/volumes.ts';
 import { watchEvents } from '../docker-engine/watch-events.ts';
 import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
 import { labelFilter, labelsOf, nameOf, readMarks, volumeName } from '../logic/marks.ts';
@@ -42,6 +43,10 @@ export function createDockerDriver({ engine, host, fleet }: DockerDriverOptions)
   const containerOf = (ref: ClusterRef, member: string) => docker.getContainer(nameOf(fleet, host, ref, member));
   const missing = (ref: ClusterRef, member: string): Error =>
     notFound(`There is no member "${member}" of cluster "${ref.cluster}" here`, { reason: 'member_missing' });
+  const volumeOf = (ref: ClusterRef, member: string, volume: string): EngineVolume => ({
+    ...{ docker, name: volumeName(fleet, host, ref, { name: member }, volume) },
+    labels: labelsOf(fleet, host, { ...ref, member: '', digest: '' }),
+  });
   const containers = (signal: AbortSignal, cluster?: string, incarnation?: number) =>
     docker.listContainers({ all: true, filters: filter(cluster, incarnation), abortSignal: signal });
 
@@ -161,7 +166,7 @@ export function createDockerDriver({ engine, host, fleet }: DockerDriverOptions)
           ...{ type: 'docker', version: `Docker ${version.Version}`, cores: info.NCPU, memoryBytes: info.MemTotal },
           // Copies of a machine have the same id.
           identity: `docker:${info.ID}:${info.Name}:${info.DockerRootDir}`,
-          abilities: ['exec', 'stats', 'limits', 'pause'],
+          abilities: ['exec', 'stats', 'limits', 'pause', 'snapshot'],
         };
       }),
     observe: (cluster, signal) =>
@@ -281,6 +286,8 @@ export function createDockerDriver({ engine, host, fleet }: DockerDriverOptions)
           throw error;
         }
       }),
+    saveVolume: (ref, member, volume, signal) => saveEngineVolume(volumeOf(ref, member, volume), signal),
+    loadVolume: (ref, member, volume, archive, signal) => loadEngineVolume(volumeOf(ref, member, volume), archive, signal),
     async *watch(signal) {
       try {
         yield* watchEvents(docker, filter(), signal);

@@ -7,6 +7,7 @@ import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
 import { logLine } from '../logic/log-line.ts';
 import { readMarks } from '../logic/marks.ts';
 import { merged } from '../logic/merged.ts';
+import { noVolumes } from '../logic/no-volumes.ts';
 import { asking, isGone, type Kind, type KubeApi, KubeError, type KubeList, type KubeObject, kubeFault, pathOf } from './api.ts';
 import { type Manifest, memberManifests, namespaceManifests, namespaceOf, type Owner, selectorOf } from './manifests.ts';
 import { quantity } from './quantity.ts';
@@ -313,6 +314,7 @@ export function createKubernetesDriver({ api, host, fleet }: KubernetesDriverOpt
           throw failedPrecondition(`Member "${member}" of cluster "${ref.cluster}" does not run`, { reason: 'member_stopped' });
         return await api.exec(spaceOf(ref), podOf(member), command, patience);
       }),
+    ...noVolumes('kubernetes'),
     async *watch(signal) {
       const labelSelector = selectorOf(fleet, host);
       while (!signal.aborted) {

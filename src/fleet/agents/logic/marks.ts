@@ -49,5 +49,10 @@ export function readMarks(labels: Readonly<Record<string, string>> | undefined):
 export const nameOf = (fleet: string, host: string, { cluster, incarnation }: ClusterRef, ...rest: readonly string[]): string =>
   ['cellar', fleet, host, cluster, String(incarnation), ...rest].join('.');
 
-export const volumeName = (fleet: string, host: string, ref: ClusterRef, { name }: PlannedMember, volume: string): string =>
-  nameOf(fleet, host, ref, name, volume);
+export const volumeName = (
+  fleet: string,
+  host: string,
+  ref: ClusterRef,
+  { name }: Pick<PlannedMember, 'name'>,
+  volume: string,
+): string => nameOf(fleet, host, ref, name, volume);

@@ -15,7 +15,7 @@ after(() => rmSync(root, { recursive: true, force: true }));
 driverSuite({
   type: 'process',
   skip: process.platform === 'linux' ? undefined : 'local processes are run on Linux only',
-  abilities: cgroups.hasLimits ? ['exec', 'stats', 'limits'] : ['exec', 'stats'],
+  abilities: cgroups.hasLimits ? ['exec', 'stats', 'limits', 'snapshot'] : ['exec', 'stats', 'snapshot'],
   missingReason: 'program_missing',
   open: async () => ({
     image: '',

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { cpus, totalmem } from 'node:os';
-import { Fault, notFound } from '#kernel/fault.ts';
+import { Fault, failedPrecondition, notFound } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import { createBell } from '#lib/bell.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
@@ -15,6 +15,7 @@ import { followLog } from './follow-log.ts';
 import { MemberFolders, type MemberPlace } from './member-folder.ts';
 import { createMembers, isAlive, markOfGroup } from './members.ts';
 import { bootId, markedProcesses, markName, type RunningProcess } from './processes.ts';
+import { loadVolume, saveVolume } from './volumes.ts';
 
 export interface ProcessDriverOptions {
   /** Where members live; ours alone. */
@@ -82,7 +83,7 @@ export function createProcessDriver({ folder, host, fleet, cgroups, log, now }: 
       ...{
         cores: cpus().length,
         memoryBytes: totalmem(),
-        abilities: cgroups.hasLimits ? ['exec', 'stats', 'limits'] : ['exec', 'stats'],
+        abilities: cgroups.hasLimits ? ['exec', 'stats', 'limits', 'snapshot'] : ['exec', 'stats', 'snapshot'],
       },
     }),
     async observe(cluster) {
@@ -196,6 +197,18 @@ export function createProcessDriver({ folder, host, fleet, cgroups, log, now }: 
       } while (isFollowing && !signal.aborted);
     },
     exec: async (ref, member, command, signal) => execute(await placeOf(ref, member), command, signal),
+    async *saveVolume(ref, member, volume, signal) {
+      yield* saveVolume(folders, await placeOf(ref, member), volume, signal);
+    },
+    async loadVolume(ref, member, volume, archive, signal) {
+      const place = await placeOf(ref, member);
+      await locks.run(markOf(place), async () => {
+        const { state } = await members.look(place, await bootId());
+        if (state !== 'exited')
+          throw failedPrecondition(`Member "${member}" runs, so its volume cannot be replaced`, { reason: 'member_running' });
+        await loadVolume(folders, place, volume, archive, signal);
+      });
+    },
     async *watch(signal) {
       const bell = createBell();
       const names = new Set<string>();

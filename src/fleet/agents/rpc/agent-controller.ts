@@ -1,5 +1,5 @@
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { Agent, type EngineRef as EngineRefMessage } from '#gen/cellar/fleet/v1/agent_pb.ts';
+import { Agent, type EngineRef as EngineRefMessage, type LoadVolumeRequest } from '#gen/cellar/fleet/v1/agent_pb.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
 import { aborted, invalidArgument } from '#kernel/fault.ts';
 import type { Driver, EngineRef } from '../../driver/driver.ts';
@@ -69,9 +69,27 @@ export function agentRpc(drivers: DriverPool): Binding {
     },
     exec: async ({ engine, cluster, incarnation, member, command }, { signal }) =>
       (await change(engine)).exec({ cluster, incarnation }, member, command, signal),
+    async *saveVolume({ engine, cluster, incarnation, member, volume }, { signal }) {
+      const driver = await reach(engine);
+      for await (const data of driver.saveVolume({ cluster, incarnation }, member, volume, signal)) yield { data };
+    },
+    async loadVolume(requests, { signal }) {
+      const iterator = requests[Symbol.asyncIterator]();
+      const first = await iterator.next();
+      const target = first.done ? undefined : first.value.target;
+      if (!target) throw invalidArgument('The first message has to say which volume is meant');
+      const { engine, cluster, incarnation, member, volume } = target;
+      const driver = await change(engine);
+      await driver.loadVolume({ cluster, incarnation }, member, volume, dataOf(iterator), signal);
+      return {};
+    },
     async *watchEngine({ engine }, { signal }) {
       const driver = await reach(engine);
       for await (const cluster of driver.watch(signal)) yield { cluster };
     },
   });
+}
+
+async function* dataOf(requests: AsyncIterator<LoadVolumeRequest>): AsyncGenerator<Uint8Array> {
+  for (let next = await requests.next(); !next.done; next = await requests.next()) yield next.value.data;
 }

@@ -2,6 +2,7 @@ import { Code, Fault, notFound, unavailable } from '#kernel/fault.ts';
 import { rest } from '#lib/rest.ts';
 import { memberDigest } from '../../blueprints/logic/plan-members.ts';
 import type { Answer, ClusterRef, Driver, MemberQuestion, SeenMember } from '../../driver/driver.ts';
+import { noVolumes } from '../logic/no-volumes.ts';
 import type { SimulatedHost, SimulatedMember } from './world.ts';
 
 export interface SimulatedDriverOptions {
@@ -126,6 +127,7 @@ export function createSimulatedDriver({ host, address, now, random }: SimulatedD
           throw new Fault(Code.FailedPrecondition, `Member "${name}" does not run`, { reason: 'member_stopped' });
         return { exitCode: 0, output: Buffer.from(`${command.join(' ')}\n`), errors: new Uint8Array(0) };
       }),
+    ...noVolumes('simulated'),
     // Nothing is told: whoever looks at simulated engines has to find out by looking.
     async *watch() {
       yield* [];

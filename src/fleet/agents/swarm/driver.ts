@@ -13,6 +13,7 @@ import { watchEvents } from '../docker-engine/watch-events.ts';
 import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
 import { labelFilter, labelsOf, readMarks } from '../logic/marks.ts';
 import { merged } from '../logic/merged.ts';
+import { noVolumes } from '../logic/no-volumes.ts';
 import { SwarmNodes } from './nodes.ts';
 import { type NodeView, newest, readService, type ServiceView, type TaskView } from './read-service.ts';
 import { type KeptFile, nodeLabel, serviceSpec, swarmName } from './service-spec.ts';
@@ -444,6 +445,7 @@ export function createSwarmDriver({ engines, host, fleet }: SwarmDriverOptions):
         changeMs,
         async (docker, patience): Promise<Executed> => execute(await containerOf(docker, ref, member), command, patience),
       ),
+    ...noVolumes('swarm'),
     async *watch(signal) {
       const all = await asking(signal, askMs, (patience) => nodes.all(patience));
       try {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '#kernel/fault.ts';
@@ -332,6 +333,52 @@ export function driverSuite({ type, skip, abilities, lacks = [], missingReason, 
         await Promise.all([driver, await opened.driverOf('own')].map((one) => one.create(ref, members, {}, patience())));
         await until(driver, ref, 'both run', (all) => all.length === 2 && running(all));
       }
+    });
+
+    const canCopy = abilities.includes('snapshot');
+    test('a volume is saved, and is loaded again whole or not at all', { skip: canCopy ? false : 'it cannot' }, async (t) => {
+      const { driver, made, member, root } = await ground(t);
+      const ref = made();
+      const members = [member('one', waits, { volumes: [{ name: 'data', path: '/data' }] })];
+      const run = async (script: string): Promise<string> => {
+        await driver.create(ref, members, {}, patience());
+        await until(driver, ref, 'it runs', running);
+        const { exitCode, output, errors } = await driver.exec(
+          ref,
+          'one',
+          ['sh', '-c', `cd ${root}/data && ${script}`],
+          patience(),
+        );
+        assert.equal(exitCode, 0, Buffer.from(errors).toString());
+        await driver.stop(ref, ['one'], patience());
+        return Buffer.from(output).toString();
+      };
+      const list = `find . | sort && find . -type f | sort | xargs sha256sum && readlink away && ls -l run`;
+      const deep = `mkdir -p deep/er empty && echo grüße > deep/er/plain && : > deep/none && ln -s /etc/passwd away`;
+      const before = await run(`${deep} && head -c 3000000 /dev/urandom > large && echo ran > run && chmod 750 run && ${list}`);
+      const archive = await Array.fromAsync(driver.saveVolume(ref, 'one', 'data', patience()));
+      const after = await run(`rm -r deep && echo new > new && ${list}`);
+      assert.notEqual(after, before);
+
+      const cut = (async function* () {
+        yield* archive.slice(0, Math.ceil(archive.length / 2));
+        throw new Error('the sender is gone');
+      })();
+      await assert.rejects(driver.loadVolume(ref, 'one', 'data', cut, patience()), /the sender is gone/);
+      assert.equal(await run(list), after, 'what breaks off changes nothing');
+      const half = Buffer.concat(archive).subarray(0, 1_000_000);
+      await assert.rejects(driver.loadVolume(ref, 'one', 'data', Readable.from([half]), patience()));
+      assert.equal(await run(list), after, 'what is not whole changes nothing');
+
+      await driver.loadVolume(ref, 'one', 'data', Readable.from(archive), patience());
+      assert.equal(await run(list), before);
+      await driver.loadVolume(ref, 'one', 'data', Readable.from(archive), patience());
+      assert.equal(await run(list), before, 'loading twice is loading once');
+      const refused = (reason: string) => (error: unknown) => Fault.from(error).reason === reason;
+      await assert.rejects(Array.fromAsync(driver.saveVolume(ref, 'one', 'none', patience())), refused('volume_missing'));
+      await driver.create(ref, members, {}, patience());
+      await until(driver, ref, 'it runs', running);
+      await assert.rejects(driver.loadVolume(ref, 'one', 'data', Readable.from(archive), patience()), refused('member_running'));
     });
 
     test('limits hold', { skip: abilities.includes('limits') ? false : 'the engine has none' }, async (t) => {

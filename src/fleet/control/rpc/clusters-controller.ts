@@ -2,7 +2,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Clusters, ListClustersRequest_Use } from '#gen/cellar/fleet/v1/clusters_pb.ts';
 import type { Call } from '#kernel/calls/call.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
-import { failedPrecondition } from '#kernel/fault.ts';
+import { Code, Fault, failedPrecondition } from '#kernel/fault.ts';
 import { cutPage, decodePageToken, pageSizeDefault } from '#kernel/paging.ts';
 import type { MembersPlan } from '../../blueprints/logic/plan-members.ts';
 import { buildCluster } from '../logic/build-cluster.ts';
@@ -100,6 +100,10 @@ export function clustersRpc(parts: ClustersParts): Binding {
     async execInCluster({ name, member, command }, call) {
       const { ref, driver } = await reach(name, call);
       return await driver.exec(ref, member, command, call.signal);
+    },
+    // biome-ignore lint/correctness/useYield: there is nothing yet.
+    async *dumpCluster() {
+      throw new Fault(Code.Unimplemented, 'Clusters cannot be dumped yet');
     },
     async getConnection({ name }, { caller }) {
       const cluster = await visibleCluster(store, name, caller);
