@@ -83,15 +83,15 @@ export function createKubernetesDriver({ api, host, fleet }: KubernetesDriverOpt
     await settle(ref, new Set(members.map(({ name }) => name)), signal);
   }
 
-  /** A namespace that is on its way out takes nothing in: it is waited for. */
+  /** A namespace that is on its way out takes nothing in, and of two that make one thing at once the slower is refused: both is tried again. */
   async function apply(manifest: Manifest, signal: AbortSignal): Promise<void> {
     for (;;) {
       try {
         await api.apply(manifest, signal);
         return;
       } catch (error) {
-        const isLeaving = error instanceof KubeError && /being terminated/.test(error.message);
-        if (!isLeaving) throw error;
+        const isPassing = error instanceof KubeError && (error.status === 409 || /being terminated/.test(error.message));
+        if (!isPassing) throw error;
       }
       await rest(soonMs, signal);
       signal.throwIfAborted();

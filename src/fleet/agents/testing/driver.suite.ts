@@ -48,7 +48,7 @@ export function driverSuite({ type, skip, abilities, lacks = [], missingReason, 
   let clusters = 0;
   const next = (): ClusterRef => ({ cluster: `c${++clusters}`, incarnation: 1 });
 
-  describe(`driver of type ${type}`, { skip: skip ?? false, timeout: 300_000 }, () => {
+  describe(`driver of type ${type}`, { skip: skip ?? false, timeout: 600_000 }, () => {
     /** Everything of a test is gone after it, also when it has failed. */
     async function ground(t: TestContext) {
       const opened = await open(t);
