@@ -1,6 +1,6 @@
 import type { Database, Transaction } from '#kernel/database/database.ts';
 import { failedPrecondition, notFound } from '#kernel/fault.ts';
-import type { EndReason, FleetStore, StoredClaim } from '../store/store.ts';
+import type { EndReason, FleetStore, StoredClaim, StoredCluster } from '../store/store.ts';
 import type { FleetEvent } from './events.ts';
 
 export interface ClaimParts {
@@ -38,10 +38,11 @@ export async function endClaim(parts: ClaimParts, id: string, reason: EndReason,
       .transaction(async (tx) => {
         const done = await store.endClaim(tx, id, reason, now());
         if (!done) return undefined;
+        // Rolled back as a whole: it was given a cluster meanwhile, or somebody else has changed that, so look again.
+        if (done.cluster !== claim.cluster) throw retry;
         if (cluster?.claim === id) {
-          const recycle = { isRecycling: true, state: 'recycling', health: 'unknown', sinceMs: now() } as const;
-          // Rolled back as a whole: somebody else has changed the cluster, so look at it again.
-          if ((await store.updateCluster(tx, cluster.name, cluster.version, recycle)) === 'conflict') throw retry;
+          const changed = await store.updateCluster(tx, cluster.name, cluster.version, recycled(cluster, now()));
+          if (changed === 'conflict') throw retry;
         }
         await append(tx, [claimEvent(done, 'ClaimEnded', endMessage(done), actor)]);
         return done;
@@ -52,6 +53,12 @@ export async function endClaim(parts: ClaimParts, id: string, reason: EndReason,
       });
     if (ended) return ended;
   }
+}
+
+/** Back to the pool: nobody's, and running again even if whoever had it has stopped it. */
+function recycled({ desired }: StoredCluster, nowMs: number): Partial<StoredCluster> {
+  const free = { claim: '', owner: '', desired: desired === 'absent' ? desired : 'running' } as const;
+  return { ...free, isRecycling: true, state: 'recycling', health: 'unknown', sinceMs: nowMs };
 }
 
 /** Errors: `not_found`; `failed_precondition` with reason `claim_ended`. */

@@ -1,5 +1,5 @@
 import { Code, exhausted, Fault, notFound } from '#kernel/fault.ts';
-import { createBell } from '#lib/bell.ts';
+import { type Bell, createBell } from '#lib/bell.ts';
 import type { Labels } from '../../common/words.ts';
 import type { ClaimWish, StoredClaim } from '../store/store.ts';
 import { buildCluster } from './build-cluster.ts';
@@ -39,9 +39,21 @@ export interface Engine {
   ring(): void;
 }
 
-export function createEngine(parts: ControlParts, limits: () => EngineLimits): Engine {
+/** How those that wait tell the time, which is not the clock on the wall: that one jumps. */
+export interface Patience {
+  readonly monotonicMs: () => number;
+  readonly createBell: () => Bell;
+}
+
+const real: Patience = { monotonicMs: () => performance.now(), createBell };
+
+export function createEngine(
+  parts: ControlParts,
+  limits: () => EngineLimits,
+  { monotonicMs, createBell }: Patience = real,
+): Engine {
   const { database, store, now } = parts;
-  const bells = new Set<ReturnType<typeof createBell>>();
+  const bells = new Set<Bell>();
 
   async function begin(wish: ApplyWish): Promise<StoredClaim> {
     const { quota, ttlMs, ttlMsMax } = limits();
@@ -110,11 +122,11 @@ export function createEngine(parts: ControlParts, limits: () => EngineLimits): E
   async function wait(claim: StoredClaim, waitMs: number, signal: AbortSignal): Promise<StoredClaim> {
     const bell = createBell();
     bells.add(bell);
-    const endMs = performance.now() + waitMs;
+    const endMs = monotonicMs() + waitMs;
     let tried = '';
     try {
       tried = await buildOnDemand(claim);
-      while (!signal.aborted && performance.now() < endMs) {
+      while (!signal.aborted && monotonicMs() < endMs) {
         const now = await store.claim(claim.id);
         if (now?.state === 'bound') return now;
         // In turn: whoever came before is served before.
@@ -123,7 +135,7 @@ export function createEngine(parts: ControlParts, limits: () => EngineLimits): E
           const bound = await bindClaim(parts, claim);
           if (bound) return bound;
         }
-        await bell.wait(Math.min(lookMs, Math.max(1, endMs - performance.now())), signal);
+        await bell.wait(Math.min(lookMs, Math.max(1, endMs - monotonicMs())), signal);
       }
     } finally {
       bells.delete(bell);

@@ -73,7 +73,7 @@ export type Action =
   | { readonly kind: 'stop'; readonly members: readonly string[]; readonly why: string }
   /** Removes all of an incarnation. */
   | { readonly kind: 'remove'; readonly incarnation: number; readonly why: string }
-  /** Nothing of it is left: the next incarnation begins, free, with the same ports. */
+  /** Nothing of it is left: the next incarnation begins, with the same ports, for the same user when one has it. */
   | { readonly kind: 'renew' }
   /** Nothing of it is left: the row and its ports go. */
   | { readonly kind: 'forget' };

@@ -161,8 +161,6 @@ async function note(
       secrets,
       incarnation: before.incarnation + 1,
       isRecycling: false,
-      claim: '',
-      owner: '',
       state: 'building',
       health: 'unknown',
       sinceMs: now(),

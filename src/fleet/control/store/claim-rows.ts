@@ -14,6 +14,8 @@ interface Row {
 
 /** How many free clusters are read at once to find one that fits. */
 const [pieceMin, pieceMax] = [4, 500];
+/** Nothing is given out where people have closed. */
+const isOnOpenHost = 'exists (select 1 from hosts h where h.name = clusters.host and h.is_open = 1)';
 
 export function createClaimRows(database: Database): ClaimVerbs {
   const list = async (where: string, ...params: SqlValue[]): Promise<StoredClaim[]> =>
@@ -63,7 +65,7 @@ export function createClaimRows(database: Database): ClaimVerbs {
         const given: StoredCluster = { ...cluster, claim: claim.id, owner: claim.user, version: cluster.version + 1 };
         const { changes } = await tx.run(
           `update clusters set claim = $3, owner = $4, is_free = 0, version = $2 + 1, record = $5
-           where name = $1 and version = $2 and is_free = 1`,
+           where name = $1 and version = $2 and is_free = 1 and ${isOnOpenHost}`,
           ...[cluster.name, cluster.version, claim.id, claim.user, JSON.stringify(given)],
         );
         if (changes === 0) continue;
@@ -101,7 +103,7 @@ async function* candidates(tx: Transaction, wish: ClaimWish): AsyncGenerator<Sto
     for (let size = pieceMin; after; size = pieceMax) {
       const rows: (ClusterRow & { readyMs: number })[] = await tx.all(
         `select ${clusterColumns}, ready_ms as "readyMs" from clusters
-         where is_free = 1 and (ready_ms, name) > ($1, $2)${where} order by ready_ms, name limit ${size}`,
+         where is_free = 1 and (ready_ms, name) > ($1, $2) and ${isOnOpenHost}${where} order by ready_ms, name limit ${size}`,
         ...[after.readyMs, after.name, ...params],
       );
       for (const cluster of rows.map(clusterOf)) if (hasParameters(cluster, wish) && isSelected(cluster, selector)) yield cluster;
