@@ -13,16 +13,19 @@ export interface PoolGround {
   readonly parameters: Readonly<Record<string, string>>;
   /** Ports of the host that may be used, from this one on. */
   readonly portFirst: number;
+  /** How long one step may take; 60 s when absent. */
+  readonly patienceMs?: number;
 }
 
-const patienceMs = 60_000;
+const patienceMsDefault = 60_000;
 const withReason = (reason: string) => (error: unknown) => error instanceof Fault && error.reason === reason;
 
 /**
  * A host is added and filled, two users get a chain each and use it, what they release comes back new, and nothing is left when the host is
  * deleted.
  */
-export async function poolScenario({ fleet, type, address, parameters, portFirst }: PoolGround): Promise<void> {
+export async function poolScenario(ground: PoolGround): Promise<void> {
+  const { fleet, type, address, parameters, portFirst, patienceMs = patienceMsDefault } = ground;
   const { hosts, clusters } = fleet.as(operator);
   const templates = [{ blueprint: 'evm-dev', parameters }];
   const spec = { type, address, capacity: 3, templates, portFirst, portLast: portFirst + 99 };

@@ -175,6 +175,8 @@ export function memberManifests(owner: Owner, member: PlannedMember): readonly M
         spec: {
           automountServiceAccountToken: false,
           enableServiceLinks: false,
+          // So that somebody buries what members leave behind, and members are ended by signals they say nothing about.
+          shareProcessNamespace: true,
           securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
           terminationGracePeriodSeconds: Math.max(1, Math.ceil(member.stopTimeoutMs / 1000)),
           affinity: {
@@ -215,7 +217,18 @@ const marks = (owner: Owner, member = ''): Record<string, string> =>
   labelsOf(owner.fleet, owner.host, { ...owner, member, digest: '' });
 
 /** Kubernetes ends programs by SIGTERM or what their image says; any other signal is sent from inside, before. */
-const stopCommand = ({ stopSignal }: PlannedMember): string[] => ['sh', '-c', `kill -s ${stopSignal.replace(/^SIG/, '')} 1`];
+const stopCommand = ({ stopSignal }: PlannedMember): string[] => signalCommand(stopSignal);
+
+/**
+ * Signals a member from inside of its container, which needs a shell there. The first process of each container, and of each command that is run
+ * in it, has no parent in the pod's process namespace; number 1 is Kubernetes' own. Source: proc_pid_stat(5).
+ */
+export const signalCommand = (signal: string): string[] => [
+  'sh',
+  '-c',
+  'for stat in /proc/[0-9]*/stat; do read -r pid _ _ parent _ < $stat || continue; ' +
+    `[ "$parent" = 0 ] && [ "$pid" != 1 ] && [ "$pid" != $$ ] && kill -s ${signal.replace(/^SIG/, '')} "$pid"; done; true`,
+];
 
 /** So that `kubectl` tells who is ready too. Kubernetes cannot ask by JSON-RPC: there a port that listens has to do. */
 function readinessProbe({ ready, ports }: PlannedMember): object | undefined {

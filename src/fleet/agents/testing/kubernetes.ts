@@ -1,6 +1,7 @@
 import type { Ability } from '../../driver/driver.ts';
 import { KubeApi, type KubeObject } from '../kubernetes/api.ts';
 import { readConfig } from '../kubernetes/make-driver.ts';
+import type { TestImage } from './test-images.ts';
 
 /**
  * Why no Kubernetes is tested with, or undefined. No cluster can be made of packages alone, so none is started here, under CI neither: it takes
@@ -10,7 +11,14 @@ export const kubernetesMissing = (): string | undefined =>
   process.env['KUBECONFIG']
     ? undefined
     : 'needs a Kubernetes cluster that may be used for tests; enable with: KUBECONFIG=/path/to/kubeconfig npm test kubernetes ' +
-      '(CELLAR_TEST_IMAGE names an image with a shell and busybox that its nodes can get; "busybox:1" otherwise)';
+      '(its nodes have to get "busybox:1" and the images of the blueprints, or PREFIXbusybox:1, PREFIXlitecoin:1 and so on, with ' +
+      'CELLAR_TEST_IMAGES=PREFIX)';
+
+/** An image of a program; `undefined`: the one its blueprint names. */
+export function testImage(name: TestImage): string | undefined {
+  const prefix = process.env['CELLAR_TEST_IMAGES'];
+  return prefix === undefined ? undefined : `${prefix}${name}:1`;
+}
 
 export interface TestKubernetes {
   readonly abilities: readonly Ability[];
@@ -24,7 +32,7 @@ const patienceMs = 10_000;
 let next = ports.first + (process.pid % 2000);
 
 export async function openKubernetes(skip: string | undefined): Promise<TestKubernetes> {
-  const image = process.env['CELLAR_TEST_IMAGE'] ?? 'busybox:1';
+  const image = testImage('busybox') ?? 'busybox:1';
   if (skip) return { abilities: [], image, port: async () => 0 };
   const api = new KubeApi(await readConfig('', '', ''));
   const signal = (): AbortSignal => AbortSignal.timeout(patienceMs);
