@@ -9,7 +9,7 @@ import { silentLog } from '#kernel/log.ts';
 import { until } from '#kernel/testing/engines.ts';
 import type { PlannedMember } from '../../blueprints/logic/plan-members.ts';
 import type { Driver, SeenMember } from '../../driver/driver.ts';
-import { shellMember } from '../testing/driver.suite.ts';
+import { shellMember } from '../testing/shell-member.ts';
 import { openCgroups } from './cgroups.ts';
 import { createProcessDriver } from './driver.ts';
 import { findProcess } from './processes.ts';
@@ -181,7 +181,7 @@ describe('local members that do not behave', { skip: process.platform !== 'linux
     const script = `
       import { createProcessDriver } from ${JSON.stringify(new URL('./driver.ts', import.meta.url).href)};
       import { openCgroups } from ${JSON.stringify(new URL('./cgroups.ts', import.meta.url).href)};
-      import { shellMember } from ${JSON.stringify(new URL('../testing/driver.suite.ts', import.meta.url).href)};
+      import { shellMember } from ${JSON.stringify(new URL('../testing/shell-member.ts', import.meta.url).href)};
       const driver = createProcessDriver({ folder: ${JSON.stringify(folder)}, host: 'k', fleet: 'nasty-${process.pid}',
         cgroups: await openCgroups(), log: { debug() {} }, now: Date.now });
       await driver.create({ cluster: 'adopted', incarnation: 1 }, [shellMember('one', '', 'echo $$ > pid; exec sleep 60')], {},

@@ -6,6 +6,7 @@ import { Fault } from '#kernel/fault.ts';
 import type { PlannedMember } from '../../blueprints/logic/plan-members.ts';
 import type { AgentType } from '../../common/words.ts';
 import type { Ability, ClusterRef, Driver, MemberQuestion, SeenMember } from '../../driver/driver.ts';
+import { shellMember } from './shell-member.ts';
 
 /** One engine, and how to speak to it. */
 export interface DriverGround {
@@ -30,17 +31,6 @@ export interface DriverSuite {
 
 const patience = (): AbortSignal => AbortSignal.timeout(60_000);
 const lookMs = 50;
-
-/** A member that runs a script of the POSIX shell. */
-export function shellMember(name: string, image: string, script: string, more: Partial<PlannedMember> = {}): PlannedMember {
-  return {
-    ...{ name, role: name, after: [], image, programs: image === '' ? ['/bin/sh'] : [] },
-    command: ['sh', '-c', script],
-    ...{ environment: {}, ports: [], volumes: [], files: [], ready: [] },
-    ...{ memoryBytesMax: 0, cpuMillisMax: 0, processesMax: 0, stopSignal: 'SIGTERM', stopTimeoutMs: 2000 },
-    ...more,
-  };
-}
 
 /** What every driver has to hold, see `Driver`. */
 export function driverSuite({ type, skip, abilities, lacks = [], missingReason, open }: DriverSuite): void {

@@ -10,7 +10,7 @@ import type { TestImage } from './test-images.ts';
 export const kubernetesMissing = (): string | undefined =>
   process.env['KUBECONFIG']
     ? undefined
-    : 'needs a Kubernetes cluster that may be used for tests; enable with: KUBECONFIG=/path/to/kubeconfig npm test kubernetes ' +
+    : 'needs a Kubernetes cluster that may be used for tests; enable with: KUBECONFIG=/path/to/kubeconfig npm test -- src/fleet ' +
       '(its nodes have to get "busybox:1" and the images of the blueprints, or PREFIXbusybox:1, PREFIXlitecoin:1 and so on, with ' +
       'CELLAR_TEST_IMAGES=PREFIX)';
 
