@@ -68,7 +68,7 @@ test('imports go one way', () => {
 test('a service reaches another only through its contract', () => {
   const wrong: string[] = [];
   const serviceOf = (path: string): string | undefined =>
-    /^(?:(?:data|identity|platform|gateways)\/[^/.]+|fleet\/(?:agents|control))\//.exec(path)?.[0];
+    /^(?:(?:data|identity|platform|gateways)\/[^/.]+|fleet\/(?:agents|control|relay))\//.exec(path)?.[0];
   for (const file of sources.filter((name) => name.startsWith('src/') && !isTestFile(name))) {
     const own = serviceOf(file.slice('src/'.length));
     if (!own) continue;

@@ -13,6 +13,7 @@ export const catalogue: Catalogue = {
     'cellar.rest.tree': async () => (await import('#data/tree/main.ts')).tree,
     'cellar.grpc.fleet.agent': async () => (await import('#fleet/agents/main.ts')).fleetAgent,
     'cellar.grpc.fleet.control': async () => (await import('#fleet/control/main.ts')).fleetControl,
+    'cellar.grpc.fleet.relay': async () => (await import('#fleet/relay/main.ts')).fleetRelay,
     'cellar.gateway.web': async () => (await import('#gateways/web/main.ts')).webGateway,
   },
   plan: async (datasources, known, own) => (await import('#data/plan.ts')).planData(datasources, known, own),

@@ -30,6 +30,7 @@ export const commandModules: Readonly<Record<string, () => Promise<CommandModule
   cluster: () => import('./commands/cluster.ts'),
   hosts: () => import('./commands/hosts.ts'),
   host: () => import('./commands/host.ts'),
+  agent: () => import('./commands/agent.ts'),
   blueprints: () => import('./commands/blueprints.ts'),
   blueprint: () => import('./commands/blueprint.ts'),
   events: () => import('./commands/events.ts'),

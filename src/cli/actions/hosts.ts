@@ -1,4 +1,5 @@
 import { toJson } from '@bufbuild/protobuf';
+import type { RemoteAgent } from '#gen/cellar/fleet/v1/agents_pb.ts';
 import {
   AgentTypeSchema,
   type Host,
@@ -37,6 +38,7 @@ export interface HostOptions {
   readonly warm?: number;
   readonly label?: readonly string[];
   readonly ports?: string;
+  readonly agent?: string;
 }
 
 export async function listHosts(context: CliContext, { type, state, label = [] }: HostFilter): Promise<void> {
@@ -78,7 +80,8 @@ export async function addHost(context: CliContext, name: string, options: HostOp
   const { spec } = readSpec({ capacity: 1, ...options });
   const type = enumValue(AgentTypeSchema, options.type);
   const hosts = await client(context, Hosts);
-  const host = await hosts.createHost({ host: { name, spec: { ...spec, type } } }, { signal: context.signal });
+  const remoteAgent = options.agent === 'remote';
+  const host = await hosts.createHost({ host: { name, spec: { ...spec, type, remoteAgent } } }, { signal: context.signal });
   const next = host.spec?.autofill
     ? 'It fills itself; "cellar clusters" shows how far it is.'
     : `"cellar host fillup ${name}" builds clusters there.`;
@@ -106,6 +109,7 @@ function describeHost(host: Host, { output: { style } }: CliContext): string {
       ...(spec?.address ? { address: spec.address } : {}),
       ...(spec?.credentials ? { credentials: spec.credentials } : {}),
       engine: status?.engine ?? '',
+      ...(spec?.remoteAgent ? { agent: agentWords(status?.agent) } : {}),
       state: stateWord(host),
       clusters: `${clusters} of ${spec?.capacity ?? 0}: ${used} used, ${free} free, ${clusters - used - free} neither${weightMax}`,
       autofill: autofillWord(host),
@@ -222,6 +226,12 @@ async function patch(
 ): Promise<Host> {
   const hosts = await client(context, Hosts);
   return await hosts.updateHost({ host: { name, spec }, updateMask: { paths } }, { signal: context.signal });
+}
+
+function agentWords(agent: RemoteAgent | undefined): string {
+  if (!agent) return 'remote, not known to the platform';
+  const { connected, version, address, message } = agent;
+  return connected ? `remote, version ${version}, connected from ${address}` : `remote, not connected: ${message}`;
 }
 
 const typeWord = ({ spec }: Host): string => (spec ? enumWord(AgentTypeSchema, spec.type) : '');

@@ -56,6 +56,11 @@ export function register(program: CliCommand, context: CliContext): void {
       .option(
         '--address <address>',
         'Of its engine: unix:///path or tcp://machine:port; those of several nodes with commas between.',
+      )
+      .addOption(
+        new Option('--agent <place>', 'What reaches its engine: the platform itself, or an agent there that dials in.')
+          .choices(['platform', 'remote'])
+          .default('platform'),
       ) as CliCommand,
   )
     .example('cellar host add local --type process --capacity 3 --template evm-dev', 'Local processes, three clusters at most')

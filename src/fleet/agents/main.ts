@@ -1,10 +1,12 @@
 import { Agent } from '#gen/cellar/fleet/v1/agent_pb.ts';
+import { Introduction } from '#gen/cellar/fleet/v1/agents_pb.ts';
 import { defineService } from '#kernel/services/service.ts';
+import { agentService } from '../common/services.ts';
 
 export const fleetAgent = defineService({
-  name: 'cellar.grpc.fleet.agent',
+  name: agentService,
   description: 'Runs clusters on hosts: as local processes, and on Docker, Swarm and Kubernetes.',
-  contracts: [Agent],
+  contracts: [Agent, Introduction],
   settings: {},
   needs: [],
   placement: 'main',

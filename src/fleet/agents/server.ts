@@ -3,7 +3,9 @@ import type { Micro, Running } from '#kernel/services/service.ts';
 import type { AgentType } from '../common/words.ts';
 
 import type { Driver, EngineRef } from '../driver/driver.ts';
+import { servedHost } from './logic/served-host.ts';
 import { agentRpc } from './rpc/agent-controller.ts';
+import { introductionRpc } from './rpc/introduction.ts';
 
 export type DriverMaker = (engine: EngineRef, micro: Micro) => Promise<Driver>;
 
@@ -18,18 +20,20 @@ const makers: Readonly<Partial<Record<AgentType, () => Promise<DriverMaker>>>> =
 
 export function createServer(micro: Micro): Running {
   const made = new Map<string, Promise<Driver>>();
-  const driverOf = (engine: EngineRef): Promise<Driver> => {
+  const assertServed = servedHost(micro.plan);
+  const driverOf = async (engine: EngineRef): Promise<Driver> => {
+    assertServed(engine.host);
     const key = JSON.stringify([engine.type, engine.address, engine.credentials, engine.fleet, engine.host]);
     const known = made.get(key);
-    if (known) return known;
+    if (known) return await known;
     const driver = makeDriver(engine, micro);
     made.set(key, driver);
     // One that could not be made is tried again with the next call.
     driver.catch(() => made.delete(key));
-    return driver;
+    return await driver;
   };
   return {
-    bindings: [agentRpc(driverOf)],
+    bindings: [agentRpc(driverOf), introductionRpc(assertServed)],
     async stop() {
       for (const driver of await Promise.allSettled(made.values()))
         if (driver.status === 'fulfilled') await driver.value[Symbol.asyncDispose]();

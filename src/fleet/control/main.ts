@@ -5,6 +5,7 @@ import { Hosts } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { Operations } from '#gen/cellar/fleet/v1/operations_pb.ts';
 import { Streams } from '#gen/cellar/kernel/v1/streams_pb.ts';
 import { defineService } from '#kernel/services/service.ts';
+import { agentService, relayService } from '../common/services.ts';
 import { settings } from './settings.ts';
 import { migrations } from './store/migrations.ts';
 
@@ -14,7 +15,7 @@ export const fleetControl = defineService({
   contracts: [Hosts, Clusters, Engine, Blueprints, Operations, Streams],
   section: 'fleet',
   settings,
-  needs: ['cellar.grpc.fleet.agent', 'cellar.rest.policies'],
+  needs: [agentService, relayService, 'cellar.rest.policies'],
   placement: 'main',
   migrations,
   start: async (micro) => (await import('./server.ts')).createServer(micro),

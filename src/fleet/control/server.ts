@@ -19,6 +19,7 @@ import type { FleetEvent } from './logic/events.ts';
 import { HostSights, isSeen } from './logic/host-sights.ts';
 import { autofillHost } from './logic/host-verbs.ts';
 import { judgeOperations } from './logic/operations.ts';
+import { createRemoteAgents } from './logic/remote-agents.ts';
 import { createStatistics } from './logic/statistics.ts';
 import { StormGuard } from './logic/storm-guard.ts';
 import { createWatchdog } from './processors/watchdog.ts';
@@ -67,9 +68,10 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   const driverOf = async (name: string) => {
     const host = await store.hostRecord(name);
     if (!host) throw new Error(`There is no host "${name}"`);
-    const { type, address, credentials } = host.spec;
-    return await driverFor({ host: name, type, address, credentials, fleet });
+    const { type, address, credentials, remoteAgent: isRemote = false } = host.spec;
+    return await driverFor({ host: name, type, address, credentials, fleet, isRemote });
   };
+  const remoteAgents = createRemoteAgents(micro);
   const sights = new HostSights(driverOf, observeMs);
   const planOf = async ({ digest, name: cluster, incarnation, parameters, secrets, ports, host }: StoredCluster) => {
     const found = await store.hostRecord(host);
@@ -111,6 +113,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     concurrency: settings.buildsAtOnce,
     hostConcurrency: settings.buildsAtOncePerHost,
     autofill: (host) => autofillHost(parts, host.name),
+    releaseHost: (host) => remoteAgents.revoke(host),
     afterPass: async () => {
       await judgeOperations(parts);
       await statistics.sample();
@@ -166,7 +169,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   };
   return {
     bindings: [
-      hostsRpc({ ...parts, sights }),
+      hostsRpc({ ...parts, sights, remoteAgents }),
       clustersRpc({ ...parts, sights, planOf }),
       engineRpc({ ...parts, engine, statistics, events, planOf }),
       operationsRpc({ ...parts, events }),

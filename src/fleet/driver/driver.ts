@@ -11,6 +11,8 @@ export interface EngineRef {
   readonly credentials: string;
   /** Marks what is ours. */
   readonly fleet: string;
+  /** Its agent runs beside it and has dialled in. */
+  readonly isRemote?: boolean;
 }
 
 export interface EngineInfo {

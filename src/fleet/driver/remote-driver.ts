@@ -2,12 +2,13 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { Agent, type LoadVolumeRequestSchema, type SaveVolumeRequestSchema } from '#gen/cellar/fleet/v1/agent_pb.ts';
 import type { Micro } from '#kernel/services/service.ts';
+import { agentService, relayService } from '../common/services.ts';
 import type { Ability, ClusterRef, Driver, EngineRef } from './driver.ts';
 import { checkMessage, engineMessage, memberMessage, readAnswer, readSighting, readType } from './messages.ts';
 
-/** A driver in another service, reached through the agent's contract. `epoch` is that of the caller's lease, asked with each call. */
+/** A driver in another service, reached through the agent's contract: the platform's own, or one that has dialled in. `epoch` is that of the caller's lease, asked with each call. */
 export function createRemoteDriver({ client }: Pick<Micro, 'client'>, ref: EngineRef, epoch: () => number): Driver {
-  const agent = client(Agent);
+  const agent = client(Agent, { service: ref.isRemote ? relayService : agentService });
   const engine = () => engineMessage(ref, epoch());
   const of = ({ cluster, incarnation }: ClusterRef) => ({ engine: engine(), cluster, incarnation });
   return {

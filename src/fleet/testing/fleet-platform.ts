@@ -1,4 +1,5 @@
 import type { TestContext } from 'node:test';
+import { Agents } from '#gen/cellar/fleet/v1/agents_pb.ts';
 import { Blueprints } from '#gen/cellar/fleet/v1/blueprints_pb.ts';
 import { Clusters } from '#gen/cellar/fleet/v1/clusters_pb.ts';
 import { Engine } from '#gen/cellar/fleet/v1/engine_pb.ts';
@@ -10,6 +11,7 @@ import { createLog, type Log, silentLog } from '#kernel/log.ts';
 import { startTestPlatform, type TestPlatform } from '#kernel/testing/platform.ts';
 import { fleetAgent } from '../agents/main.ts';
 import { fleetControl } from '../control/main.ts';
+import { fleetRelay } from '../relay/main.ts';
 
 export const operator: Caller = { id: 'op', name: 'op', roles: [Role.USER, Role.ADMIN], scopes: ['*'], via: '' };
 export const userNamed = (name: string): Caller => ({ id: name, name, roles: [Role.USER], scopes: ['*'], via: '' });
@@ -29,6 +31,8 @@ export interface FleetPlatformOptions {
   /** Default: SQLite in the home. */
   readonly databaseUrl?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Where agents dial in, `host:port`. Default: none can. */
+  readonly listen?: string;
   readonly log?: Log;
 }
 
@@ -36,12 +40,16 @@ export async function startFleet(t: TestContext, options: FleetPlatformOptions =
   const level = process.env['CELLAR_TEST_LOG'];
   const log =
     options.log ?? (level ? createLog({ level: 'debug', write: (line) => void process.stderr.write(line) }) : silentLog);
-  const instances = [fleetAgent, fleetControl].map((definition) => ({ definition, instance: '', plan: undefined }));
+  const definitions = [fleetAgent, fleetControl, ...(options.listen ? [fleetRelay] : [])];
+  const instances = definitions.map((definition) => ({ definition, instance: '', plan: undefined }));
   const platform = await startTestPlatform(instances, {
     log,
     ...(options.home ? { home: options.home } : {}),
     ...(options.databaseUrl ? { databaseUrl: options.databaseUrl } : {}),
-    settings: { [fleetControl.name]: { lookSeconds: 1, ...options.settings } },
+    settings: {
+      [fleetControl.name]: { lookSeconds: 1, ...options.settings },
+      [fleetRelay.name]: { listen: options.listen ?? '', silenceSeconds: 2 },
+    },
   });
   t.after(async () => {
     await removeAll(platform);
@@ -65,6 +73,7 @@ const clientsOf = (platform: TestPlatform, caller: Caller) => ({
   clusters: platform.client(Clusters, caller),
   engine: platform.client(Engine, caller),
   operations: platform.client(Operations, caller),
+  agents: platform.client(Agents, caller),
   blueprints: platform.client(Blueprints, caller),
 });
 

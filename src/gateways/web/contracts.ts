@@ -1,6 +1,7 @@
 import type { DescService } from '@bufbuild/protobuf';
 import { Datasources } from '#gen/cellar/data/v1/datasources_pb.ts';
 import { Tree } from '#gen/cellar/data/v1/tree_pb.ts';
+import { Agents } from '#gen/cellar/fleet/v1/agents_pb.ts';
 import { Blueprints } from '#gen/cellar/fleet/v1/blueprints_pb.ts';
 import { Clusters } from '#gen/cellar/fleet/v1/clusters_pb.ts';
 import { Engine } from '#gen/cellar/fleet/v1/engine_pb.ts';
@@ -14,7 +15,7 @@ import { Services, Settings } from '#gen/cellar/platform/v1/services_pb.ts';
 /** Every contract with HTTP bindings, in the order of the reference. */
 export const contracts: readonly DescService[] = [
   ...[Tree, Datasources],
-  ...[Engine, Clusters, Hosts, Blueprints, Operations],
+  ...[Engine, Clusters, Hosts, Agents, Blueprints, Operations],
   ...[Sessions, Tokens, Keys, Users, Policies],
   ...[Services, Settings],
 ];

@@ -17,10 +17,10 @@ const clustersMax = 100_000;
 export async function createHost(parts: ControlParts, name: string, spec: HostSpec, actor: string): Promise<StoredHost> {
   await assertSpec(parts, spec);
   const { fleet, now } = parts;
-  const { type, address, credentials } = spec;
+  const { type, address, credentials, remoteAgent: isRemote = false } = spec;
   let info: Awaited<ReturnType<Awaited<ReturnType<ControlParts['driverFor']>>['probe']>>;
   try {
-    const driver = await parts.driverFor({ host: name, type, address, credentials, fleet });
+    const driver = await parts.driverFor({ host: name, type, address, credentials, fleet, isRemote });
     info = await driver.probe(AbortSignal.timeout(probeMs));
   } catch (error) {
     const fault = Fault.from(error);
@@ -73,9 +73,10 @@ export async function updateHost(
       });
     }
     const spec = { ...host.spec, ...changes };
-    for (const field of ['type', 'address'] as const) {
-      if (spec[field] === host.spec[field]) continue;
-      throw invalidArgument(`Cannot change the ${field} of host "${name}"`, {
+    for (const field of ['type', 'address', 'remoteAgent'] as const) {
+      if ((spec[field] || '') === (host.spec[field] || '')) continue;
+      const what = field === 'remoteAgent' ? 'place of the agent' : field;
+      throw invalidArgument(`Cannot change the ${what} of host "${name}"`, {
         reason: 'field_fixed',
         hint: 'Add another host, and delete this one.',
       });

@@ -17,6 +17,8 @@ export interface WatchdogParts extends ReconcileParts {
   readonly hostConcurrency: number;
   /** Builds one more cluster on the host, when it has templates and room; says whether it did. */
   readonly autofill: (host: StoredHost) => Promise<boolean>;
+  /** Before a host is gone for good; may run again. */
+  readonly releaseHost?: (host: StoredHost) => Promise<void>;
   /** After each look at everything. */
   readonly afterPass: () => Promise<void>;
 }
@@ -88,8 +90,15 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
 
   /** Hosts that are to go and have nothing left on them. */
   async function removeHosts(hosts: readonly StoredHost[]): Promise<void> {
-    for (const { name, deletedMs } of hosts) {
+    for (const host of hosts) {
+      const { name, deletedMs } = host;
       if (deletedMs === 0 || (await store.clusters({ host: name }, '', 1)).length > 0) continue;
+      try {
+        await parts.releaseHost?.(host);
+      } catch (error) {
+        log.warn('a host could not be deleted yet', { host: name, error });
+        continue;
+      }
       const message = `Host ${name} is gone`;
       const event = { kind: 'host', name, host: name, reason: 'HostGone', message, actor: 'watchdog', severity: 'info' } as const;
       await parts.database.transaction(async (tx) => {

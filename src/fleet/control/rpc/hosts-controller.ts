@@ -1,4 +1,5 @@
-import { Hosts } from '#gen/cellar/fleet/v1/hosts_pb.ts';
+import { create } from '@bufbuild/protobuf';
+import { HostSchema, Hosts } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
 import { invalidArgument, notFound } from '#kernel/fault.ts';
 import { cutPage, decodePageToken, pageSizeDefault } from '#kernel/paging.ts';
@@ -6,6 +7,7 @@ import type { ControlParts } from '../logic/control-parts.ts';
 import { type HostSights, isSeen } from '../logic/host-sights.ts';
 import { reachable } from '../logic/host-status.ts';
 import { cleanHost, createHost, deleteHost, drainHost, fillupHost, resetHost, updateHost } from '../logic/host-verbs.ts';
+import type { RemoteAgents } from '../logic/remote-agents.ts';
 import type { HostUse, StoredHost } from '../store/store.ts';
 import {
   hostMessage,
@@ -23,10 +25,11 @@ const pieceSize = 500;
 
 export interface HostsParts extends ControlParts {
   readonly sights: HostSights;
+  readonly remoteAgents: RemoteAgents;
 }
 
 export function hostsRpc(parts: HostsParts): Binding {
-  const { store, sights, now } = parts;
+  const { store, sights, remoteAgents, now } = parts;
   const get = async (name: string) => {
     const host = await store.host(name);
     if (!host)
@@ -34,10 +37,23 @@ export function hostsRpc(parts: HostsParts): Binding {
     return host;
   };
   /** With when its engine last answered, which is not stored each time. */
-  const describe = (host: StoredHost & Partial<HostUse>) => {
+  const describeAll = async (hosts: readonly (StoredHost & Partial<HostUse>)[], signal: AbortSignal) => {
+    const agents = await remoteAgents.of(hosts, signal);
+    return hosts.map((host) => {
+      const message = create(HostSchema, hostMessage(seen(host)));
+      const agent = agents.get(host.name);
+      if (agent && message.status) message.status.agent = agent;
+      return message;
+    });
+  };
+  const describe = async (host: StoredHost & Partial<HostUse>, signal: AbortSignal) => {
+    const [described] = await describeAll([host], signal);
+    return described ?? hostMessage(host);
+  };
+  const seen = (host: StoredHost & Partial<HostUse>) => {
     const sight = sights.latest(host.name);
     const sightMs = sight && isSeen(sight) ? now() - (performance.now() - sight.askedMs) : 0;
-    return hostMessage({ ...host, seenMs: Math.max(host.seenMs, Math.round(sightMs)) });
+    return { ...host, seenMs: Math.max(host.seenMs, Math.round(sightMs)) };
   };
   return implement(Hosts, {
     async createHost({ host }, { caller }) {
@@ -47,15 +63,13 @@ export function hostsRpc(parts: HostsParts): Binding {
     },
     async getHost({ name, probe }, { signal }) {
       const host = await get(name);
-      if (!probe) return describe(host);
+      if (!probe) return describe(host, signal);
       // No older than the question.
       const sight = await sights.since(name, performance.now(), signal);
-      return describe({
-        ...(await get(name)),
-        ...(isSeen(sight) ? {} : { state: 'unreachable', conditions: [reachable(sight, now())] }),
-      });
+      const unseen = isSeen(sight) ? {} : ({ state: 'unreachable', conditions: [reachable(sight, now())] } as const);
+      return describe({ ...(await get(name)), ...unseen }, signal);
     },
-    async listHosts(request) {
+    async listHosts(request, { signal }) {
       const limit = request.pageSize || pageSizeDefault;
       const type = readAgentType(request.type);
       const state = readHostState(request.state);
@@ -71,7 +85,7 @@ export function hostsRpc(parts: HostsParts): Binding {
         after = piece.at(-1)?.name ?? '';
       }
       const [page, nextPageToken] = cutPage(list, found, limit, ({ name }) => name);
-      return { hosts: page.map(describe), nextPageToken };
+      return { hosts: await describeAll(page, signal), nextPageToken };
     },
     async updateHost({ host, updateMask }, { caller }) {
       if (!host) throw invalidArgument('A host is missing in the request');

@@ -125,9 +125,9 @@ export function readHostSpec({ spec }: Pick<Host, 'spec'>): HostSpec {
 }
 
 function readSpecFields(spec: HostSpecMessage): Omit<HostSpec, 'type'> {
-  const { address, credentials, capacity, capacityWeight, autofill, warmMin, cordoned, labels } = spec;
+  const { address, credentials, capacity, capacityWeight, autofill, warmMin, cordoned, labels, remoteAgent } = spec;
   return {
-    ...{ address, credentials, capacity, capacityWeight, autofill, warmMin, cordoned, labels },
+    ...{ address, credentials, capacity, capacityWeight, autofill, warmMin, cordoned, labels, remoteAgent },
     templates: spec.templates.map(({ blueprint, parameters }) => ({ blueprint, parameters })),
     portFirst: spec.portFirst || portRange.first,
     portLast: spec.portLast || portRange.last,

@@ -24,6 +24,8 @@ export interface HostSpec {
   readonly labels: Labels;
   readonly portFirst: number;
   readonly portLast: number;
+  /** Its agent runs beside it and dials in. */
+  readonly remoteAgent?: boolean;
 }
 
 export interface StoredHost {

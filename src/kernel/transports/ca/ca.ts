@@ -112,15 +112,17 @@ export async function issueBundle(ca: Ca, request: CertificateRequest): Promise<
   return renderBundle(await issueCertificate(ca, { days: 365, ...request }));
 }
 
-/** Reads what `issueBundle` gave. Errors: `invalid_argument`; `where` names the file. */
-export function parseBundle(text: string, where: string): TlsMaterial {
+/** Reads what `issueBundle` gave. Errors: `invalid_argument`; `where` names the file, `hint` how to get another. */
+export function parseBundle(
+  text: string,
+  where: string,
+  hint = 'Make it anew with `cellar machine add NAME` on the first machine.',
+): TlsMaterial {
   const [cert, ...trusted] = pems(text, 'CERTIFICATE');
   const [key] = pems(text, 'PRIVATE KEY');
   const [current] = trusted;
   if (!cert || !key || !current) {
-    throw invalidArgument(`Cannot read ${where}: it does not hold a key, a certificate and the CA's certificate`, {
-      hint: 'Make it anew with `cellar machine add NAME` on the first machine.',
-    });
+    throw invalidArgument(`Cannot read ${where}: it does not hold a key, a certificate and the CA's certificate`, { hint });
   }
   let isPair: boolean;
   try {
@@ -130,6 +132,11 @@ export function parseBundle(text: string, where: string): TlsMaterial {
   }
   if (!isPair) throw invalidArgument(`Cannot use ${where}: its key does not belong to its certificate`);
   return { ca: trusted.join(''), cert, key };
+}
+
+/** Whom a certificate of `issueCertificate` is for. */
+export function subjectName({ cert }: Pick<TlsMaterial, 'cert'>): string {
+  return new X509Certificate(cert).subject.replace(/^CN=/, '');
 }
 
 /** Until when a certificate may be used. Unit: milliseconds since 1970. */

@@ -15,6 +15,8 @@ export interface Peer {
   readonly name: string;
   /** SHA-256 of the certificate, as `X509Certificate.fingerprint256`. */
   readonly fingerprint: string;
+  /** When the certificate ends. Unit: milliseconds since 1970. */
+  readonly expireMs: number;
   /** Network address and port it came from. */
   readonly address: string;
 }
@@ -83,13 +85,18 @@ export async function acceptDialled(options: AcceptOptions): Promise<Acceptor> {
     });
   }
   const bound = server.address();
+  const drop: Acceptor['drop'] = (isMeant, fault) => {
+    for (const [peer, end] of [...open]) if (isMeant(peer)) end(fault);
+  };
+  // A connection lasts no longer than the certificate it was made with.
+  const expire = (): void => drop(({ expireMs }) => expireMs < Date.now(), refused('it has expired'));
+  const expiring = setInterval(expire, 60_000).unref();
   return {
     port: bound !== null && typeof bound === 'object' ? bound.port : port,
-    drop: (isMeant, fault) => {
-      for (const [peer, end] of [...open]) if (isMeant(peer)) end(fault);
-    },
+    drop,
     close: async () => {
       unwatch();
+      clearInterval(expiring);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const end of [...open.values()])
         end(unavailable('The platform is stopping', { reason: 'stopping', retryAfterMs: 500 }));
@@ -157,8 +164,14 @@ function secure({ ca, cert, key }: TlsMaterial) {
 /** What the certificate says, which is worth nothing before `assertKnown`. */
 function peerOf(socket: TLSSocket): Peer {
   const certificate = socket.getPeerX509Certificate();
+  const expireMs = certificate?.validToDate.getTime() ?? 0;
   const name = /^CN=([^\n]+)$/.exec(certificate?.subject ?? '')?.[1] ?? '';
-  return { name, fingerprint: certificate?.fingerprint256 ?? '', address: `${socket.remoteAddress}:${socket.remotePort}` };
+  return {
+    name,
+    fingerprint: certificate?.fingerprint256 ?? '',
+    expireMs,
+    address: `${socket.remoteAddress}:${socket.remotePort}`,
+  };
 }
 
 function assertKnown({ authorized, authorizationError }: TLSSocket, { name, fingerprint }: Peer): void {
@@ -166,8 +179,11 @@ function assertKnown({ authorized, authorizationError }: TLSSocket, { name, fing
   // Typed as an error, it is the error's code.
   const code = String(authorizationError ?? 'UNNAMED');
   const why = code === 'CERT_HAS_EXPIRED' ? 'it has expired' : `it is not one that this platform has issued for that (${code})`;
-  throw unauthenticated(`The platform does not take the certificate of this side: ${why}`, {
+  throw refused(why);
+}
+
+const refused = (why: string): Fault =>
+  unauthenticated(`The platform does not take the certificate of this side: ${why}`, {
     reason: 'certificate_refused',
     hint: 'Enrol again and use the new bundle.',
   });
-}

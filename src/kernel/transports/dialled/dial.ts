@@ -11,9 +11,10 @@ import { type DialledLimits, dialledLimits } from './limits.ts';
 export interface DialOptions {
   readonly host: string;
   readonly port: number;
-  readonly tls: TlsMaterial;
-  /** The name that the certificate of the other side has, wherever it is reached. */
-  readonly serverName: string;
+  /** Asked anew for each connection, so that a bundle can be replaced while this runs. */
+  readonly tls: () => TlsMaterial | Promise<TlsMaterial>;
+  /** The name that the certificate of the other side has, wherever it is reached. Default: `platformName`. */
+  readonly serverName?: string;
   /** What is served to the other side. */
   readonly endpoint: Endpoint;
   readonly log: Log;
@@ -25,6 +26,8 @@ export interface DialOptions {
   readonly onChange?: (state: { readonly isConnected: boolean; readonly why: string }) => void;
 }
 
+/** The name in the certificate with which a platform meets those that dial in. No host can be called so. */
+export const platformName = 'platform.cellar.internal';
 /** Why the other side wants no more of this one: another has taken its place. */
 export const replacedReason = 'connection_replaced';
 /** A connection that lasted so long was a good one. Unit: milliseconds. */
@@ -84,10 +87,14 @@ async function serveOnce(options: DialOptions): Promise<Fault> {
   }
 }
 
-async function dial({ host, port, tls, serverName, signal }: DialOptions, { dialMsMax }: DialledLimits): Promise<TLSSocket> {
+async function dial(
+  { host, port, tls, serverName = platformName, signal }: DialOptions,
+  { dialMsMax }: DialledLimits,
+): Promise<TLSSocket> {
   const given = AbortSignal.any([signal, AbortSignal.timeout(dialMsMax)]);
+  const { ca, cert, key } = await tls();
   const socket = connect({
-    ...{ host, port, ...tls, minVersion: 'TLSv1.3', servername: serverName, allowHalfOpen: false },
+    ...{ host, port, ca, cert, key, minVersion: 'TLSv1.3', servername: serverName, allowHalfOpen: false },
     checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
   });
   socket.setNoDelay(true);

@@ -58,7 +58,7 @@ function dial(t: TestContext, port: number, tls: TlsMaterial, options: Partial<D
   const whys: string[] = [];
   const lines: string[] = [];
   const ended = keepDialled({
-    ...{ host: '127.0.0.1', port, tls, serverName, endpoint, backoff, signal: stop.signal },
+    ...{ host: '127.0.0.1', port, serverName, endpoint, backoff, tls: () => tls, signal: stop.signal },
     log: createLog({ level: 'debug', write: (line) => void lines.push(line) }),
     onChange: ({ why }) => void whys.push(why),
     ...options,

@@ -18,7 +18,7 @@ if (kind === 'local') {
   const { silentLog } = await import('../../log.ts');
   const tls = await issueCertificate(await ensureCa(folder), { name: 'peer', hosts: [], uses: ['client'] });
   const signal = new AbortController().signal;
-  void keepDialled({ host: '127.0.0.1', port: Number(where), tls, serverName, endpoint, log: silentLog, signal });
+  void keepDialled({ host: '127.0.0.1', port: Number(where), tls: () => tls, serverName, endpoint, log: silentLog, signal });
 } else {
   const { serveGrpc } = await import('../grpc/server.ts');
   const { ensureCa, issueCertificate } = await import('../ca/ca.ts');

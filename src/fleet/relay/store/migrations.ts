@@ -1,0 +1,12 @@
+import type { Migration } from '#kernel/database/migrations.ts';
+
+/** Tables of `cellar.grpc.fleet.relay`. An applied migration is never edited: add another. */
+export const migrations: readonly Migration[] = [
+  {
+    id: 1,
+    name: 'enrolments',
+    sql: `create table enrolments (
+            host {text} not null primary key, fingerprint {text} not null, enrol_ms bigint not null, expire_ms bigint not null
+          )`,
+  },
+];
