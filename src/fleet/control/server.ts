@@ -1,5 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { FleetEventSchema } from '#gen/cellar/fleet/v1/common_pb.ts';
 import type { Transaction } from '#kernel/database/database.ts';
@@ -8,7 +7,6 @@ import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import { serveStreams } from '#kernel/streams/remote.ts';
 import { keepTrimmed } from '#kernel/streams/trim.ts';
-import { rest } from '#lib/rest.ts';
 import { planMembers } from '../blueprints/logic/plan-members.ts';
 import type { EngineRef } from '../driver/driver.ts';
 import { createRemoteDriver } from '../driver/remote-driver.ts';
@@ -22,6 +20,8 @@ import { judgeOperations } from './logic/operations.ts';
 import { createRemoteAgents } from './logic/remote-agents.ts';
 import { createStatistics } from './logic/statistics.ts';
 import { StormGuard } from './logic/storm-guard.ts';
+import { keepLeased } from './processors/keep-leased.ts';
+import { startWebhooks } from './processors/start-webhooks.ts';
 import { createWatchdog } from './processors/watchdog.ts';
 import { blueprintsRpc } from './rpc/blueprints-controller.ts';
 import { clustersRpc } from './rpc/clusters-controller.ts';
@@ -29,6 +29,7 @@ import { engineRpc } from './rpc/engine-controller.ts';
 import { hostsRpc } from './rpc/hosts-controller.ts';
 import { eventMessage } from './rpc/messages.ts';
 import { operationsRpc } from './rpc/operations-controller.ts';
+import { webhooksRpc } from './rpc/webhooks-controller.ts';
 import type { settings } from './settings.ts';
 import { createFleetStore } from './store/sql.ts';
 import type { StoredCluster, StoredHost } from './store/store.ts';
@@ -36,7 +37,6 @@ import type { StoredCluster, StoredHost } from './store/store.ts';
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
 const leaseName = 'fleet-watchdog';
-const lease = { holder: hostname(), ttlMs: 10_000 };
 const observeMs = 20_000;
 
 export async function createServer(micro: Micro<SettingsOf<typeof settings>>): Promise<Running> {
@@ -143,30 +143,21 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     }
   }
 
-  /** One watchdog at a time among all replicas; the others wait for its lease. */
-  async function keepWatching(): Promise<void> {
-    const leases = await micro.leases();
-    while (!signal.aborted) {
-      try {
-        const held = await leases.acquire(leaseName, lease, signal);
-        epoch = held.epoch;
-        log.info('the watchdog begins', { epoch });
-        await watchdog.run(AbortSignal.any([signal, held.signal]));
-        await held.release();
-      } catch (error) {
-        if (signal.aborted) return;
-        log.warn('the watchdog was cut off', { error });
-        await rest(1000, signal);
-      }
-    }
-  }
-  const watching = keepWatching();
+  const watching = keepLeased(micro, leaseName, async (lease, leased) => {
+    epoch = lease.epoch;
+    log.info('the watchdog begins', { epoch });
+    await watchdog.run(leased);
+  });
   void keepTrimmed(stream, { ageMsMax: 30 * dayMs, countMax: 1_000_000 }, log, signal);
   const events = {
     source: stream,
     oldest: async () =>
       (await database.get<{ trimmed: number }>('select trimmed from cellar_streams where name = $1', 'fleet'))?.trimmed ?? 0,
   };
+  const webhooks = startWebhooks(micro, {
+    ...{ append, source: stream, oldest: events.oldest, fleet, newId: parts.newId, newSecret: parts.newSecret },
+    observe: () => undefined,
+  });
   return {
     bindings: [
       hostsRpc({ ...parts, sights, remoteAgents }),
@@ -174,10 +165,11 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       engineRpc({ ...parts, engine, statistics, events, planOf }),
       operationsRpc({ ...parts, events }),
       blueprintsRpc(shelf),
+      webhooksRpc(webhooks.parts, webhooks.sender),
       serveStreams([stream], signal),
     ],
     check: (patience) => database.check(patience),
-    stop: () => watching,
+    stop: async () => void (await Promise.all([watching, webhooks.ended])),
   };
 }
 

@@ -1,4 +1,4 @@
-import { integer } from '#kernel/settings/setting.ts';
+import { boolean, integer } from '#kernel/settings/setting.ts';
 
 export const settings = {
   lookSeconds: integer({
@@ -52,4 +52,38 @@ export const settings = {
     meaning: 'The longest a claim can last, however often it is renewed.',
   }),
   claimsPerUser: integer({ default: 5, min: 1, max: 1_000_000, meaning: 'Clusters one user may have at a time.' }),
+  webhooksToPrivate: boolean({
+    default: false,
+    meaning:
+      'Whether webhooks may go to this machine and to local networks. Then whoever may add webhooks can have requests sent to what is there.',
+  }),
+  webhookSeconds: integer({
+    default: 10,
+    min: 1,
+    max: 30,
+    unit: 's',
+    meaning: 'How long a receiver of a webhook may take to answer.',
+  }),
+  webhookHours: integer({
+    default: 24,
+    min: 1,
+    max: 720,
+    unit: 'hours',
+    meaning:
+      'For so long is tried to tell an event to a receiver that fails; then it is given up, and those behind it have their turn.',
+  }),
+  webhookDays: integer({
+    default: 5,
+    min: 1,
+    max: 30,
+    unit: 'days',
+    meaning: 'A webhook whose receiver has failed for so long is disabled.',
+  }),
+  webhooksAtOnce: integer({
+    default: 32,
+    min: 1,
+    max: 1000,
+    meaning: 'Receivers of webhooks that are told something at the same time.',
+    needsRestart: true,
+  }),
 } as const;

@@ -4,6 +4,7 @@ import { clusterWeight, fillParameters, memberGoals, portWishes } from '../../bl
 import type { Labels } from '../../common/words.ts';
 import type { HostUse, StoredCluster, StoredHost } from '../store/store.ts';
 import type { ControlParts } from './control-parts.ts';
+import { factsOf } from './events.ts';
 
 export interface ClusterWish {
   /** Absent: one is made up. */
@@ -64,7 +65,7 @@ export async function buildCluster(parts: ControlParts, wish: ClusterWish, actor
         kind: 'cluster',
         name,
         cluster: name,
-        host: added.host,
+        ...factsOf(added),
         reason: 'ClusterAsked',
         message,
         actor,

@@ -83,8 +83,8 @@ export async function renewClaim({ database, store, append, now }: ClaimParts, i
 const retry = new Error('The cluster was changed meanwhile');
 
 export function claimEvent(claim: StoredClaim, reason: string, message: string, actor: string): FleetEvent {
-  const { id, cluster } = claim;
-  return { kind: 'claim', name: id, reason, message, actor, severity: 'info', ...(cluster ? { cluster } : {}) };
+  const { id, cluster, given } = claim;
+  return { kind: 'claim', name: id, reason, message, actor, severity: 'info', ...(cluster ? { cluster, ...given } : {}) };
 }
 
 function endMessage({ userName, cluster, endReason }: StoredClaim): string {

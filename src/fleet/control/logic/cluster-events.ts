@@ -1,6 +1,6 @@
 import type { Health } from '../../common/words.ts';
 import type { StoredCluster } from '../store/store.ts';
-import type { FleetEvent } from './events.ts';
+import { type FleetEvent, factsOf } from './events.ts';
 import type { Action, ClusterState } from './model.ts';
 
 const stateEvents: Readonly<Record<ClusterState, readonly [reason: string, message: string]>> = {
@@ -22,10 +22,10 @@ const healthEvents: Readonly<Record<Health, readonly [reason: string, message: s
 
 /** What to tell about the step from one look at a cluster to the next, and about what is done to it. */
 export function clusterEvents(before: StoredCluster, after: StoredCluster, actions: readonly Action[]): readonly FleetEvent[] {
-  const { name, host } = after;
+  const { name } = after;
   const why = after.conditions.find(({ type }) => type === 'Healthy')?.message ?? '';
   const event = (reason: string, message: string, severity: FleetEvent['severity']): FleetEvent => ({
-    ...{ kind: 'cluster', name, cluster: name, host, actor: 'watchdog', reason, severity },
+    ...{ kind: 'cluster', name, cluster: name, ...factsOf(after), actor: 'watchdog', reason, severity },
     message: `Cluster ${name} ${message}`,
   });
   const because = (text: string): string => (why === '' ? text : `${text}: ${why}`);

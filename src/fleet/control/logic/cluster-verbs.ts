@@ -2,6 +2,7 @@ import { aborted, failedPrecondition, notFound } from '#kernel/fault.ts';
 import type { Goal, StoredCluster, StoredOperation } from '../store/store.ts';
 import { endClaim } from './claims.ts';
 import type { ControlParts } from './control-parts.ts';
+import { factsOf } from './events.ts';
 import { beginOperation } from './operations.ts';
 
 export type ClusterVerb = 'start' | 'stop' | 'restart' | 'delete' | 'reset';
@@ -59,7 +60,9 @@ export async function orderCluster(parts: ControlParts, order: ClusterOrder): Pr
       const changed = await store.updateCluster(tx, name, cluster.version, changesFor(verb, cluster, parts.now()));
       return changed === 'conflict'
         ? undefined
-        : await beginOperation(parts, tx, { verb, kind: 'cluster', name, goal: goals[verb], actor }, [cluster]);
+        : await beginOperation(parts, tx, { verb, kind: 'cluster', name, goal: goals[verb], actor, about: factsOf(cluster) }, [
+            cluster,
+          ]);
     });
     if (!operation) continue;
     look(name);

@@ -1,7 +1,9 @@
+import type { Labels } from '../../common/words.ts';
+import type { ClusterFacts } from '../store/store.ts';
+
 /** Something that happened to an object, and why. */
 export interface FleetEvent {
-  /** `host`, `cluster`, `claim` or `operation`. */
-  readonly kind: 'host' | 'cluster' | 'claim' | 'operation';
+  readonly kind: 'host' | 'cluster' | 'claim' | 'operation' | 'webhook';
   readonly name: string;
   /** One word for programs, such as `ClusterReady`. */
   readonly reason: string;
@@ -12,4 +14,10 @@ export interface FleetEvent {
   readonly severity: 'info' | 'warning' | 'error';
   readonly host?: string;
   readonly cluster?: string;
+  /** Of that cluster. */
+  readonly blueprint?: string;
+  readonly labels?: Labels;
 }
+
+/** What an event says of the cluster it is about, so that it can be told from others when the cluster is gone. */
+export const factsOf = ({ host, blueprint, labels }: ClusterFacts): ClusterFacts => ({ host, blueprint, labels });

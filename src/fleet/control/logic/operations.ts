@@ -8,7 +8,7 @@ import { judgeOperation } from './judge-operation.ts';
 const runningMax = 1000;
 
 export type NewOperation = Pick<StoredOperation, 'verb' | 'kind' | 'name' | 'goal' | 'actor'> &
-  Partial<Pick<StoredOperation, 'deadlineMs' | 'restores'>>;
+  Partial<Pick<StoredOperation, 'deadlineMs' | 'restores' | 'about'>>;
 
 /** Notes that work has begun, in the transaction that begins it. One without targets is done at once. */
 export async function beginOperation(
@@ -97,8 +97,12 @@ async function restoreHost({ database, store }: ControlParts, { kind, name, rest
   }
 }
 
-function operationEvent({ id, verb, kind, name, actor, state }: StoredOperation, reason: string, says: string): FleetEvent {
-  const about = kind === 'host' ? { host: name } : { cluster: name };
+function operationEvent(
+  { id, verb, kind, name, actor, state, about: facts }: StoredOperation,
+  reason: string,
+  says: string,
+): FleetEvent {
+  const about = kind === 'host' ? { host: name } : { cluster: name, ...facts };
   return {
     kind: 'operation',
     name: id,

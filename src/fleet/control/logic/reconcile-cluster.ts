@@ -10,7 +10,7 @@ import type { Driver } from '../../driver/driver.ts';
 import type { FleetStore, StoredCluster, StoredHost } from '../store/store.ts';
 import { askHealth, askReady } from './ask-cluster.ts';
 import { clusterEvents } from './cluster-events.ts';
-import type { FleetEvent } from './events.ts';
+import { type FleetEvent, factsOf } from './events.ts';
 import { type HostSights, isSeen } from './host-sights.ts';
 import type { Action, Observation } from './model.ts';
 import { type PlanLimits, planCluster } from './plan-cluster.ts';
@@ -208,7 +208,7 @@ async function act(
 
 /** A failure of the engine is an event and a condition, so that it can be seen where people look. */
 async function tell(parts: ReconcileParts, cluster: StoredCluster, failure: Fault): Promise<void> {
-  const { name, host } = cluster;
+  const { name } = cluster;
   const known = cluster.conditions.find(({ type }) => type === 'Built');
   const built = { type: 'Built', status: 'false', reason: failure.reason || failure.code, message: failure.message } as const;
   if (known?.status === 'false' && known.message === built.message) return;
@@ -220,7 +220,7 @@ async function tell(parts: ReconcileParts, cluster: StoredCluster, failure: Faul
         kind: 'cluster',
         name,
         cluster: name,
-        host,
+        ...factsOf(cluster),
         actor: 'watchdog',
         severity: 'error',
         reason: 'EngineRefused',

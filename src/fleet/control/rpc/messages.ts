@@ -243,8 +243,17 @@ export function operationMessage(operation: StoredOperation): MessageInitShape<t
 }
 
 export function eventMessage(event: FleetEvent, timeMs: number, position = 0): MessageInitShape<typeof FleetEventSchema> {
-  const { host = '', cluster = '', severity, ...rest } = event;
-  return { ...rest, host, cluster, severity: severities[severity], position: BigInt(position), ...stamp('time', timeMs) };
+  const { host = '', cluster = '', blueprint = '', labels = {}, severity, ...rest } = event;
+  return {
+    ...rest,
+    host,
+    cluster,
+    blueprint,
+    labels,
+    severity: severities[severity],
+    position: BigInt(position),
+    ...stamp('time', timeMs),
+  };
 }
 
 function conditionMessage({ type, status, reason, message, changedMs }: Condition): MessageInitShape<typeof ConditionSchema> {

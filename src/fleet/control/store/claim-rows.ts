@@ -70,7 +70,9 @@ export function createClaimRows(database: Database): ClaimVerbs {
         );
         if (changes === 0) continue;
         const expireMs = Math.min(nowMs + claim.ttlMs, claim.expireMsMax);
-        return await save(tx, { ...claim, state: 'bound', cluster: cluster.name, boundMs: nowMs, expireMs }, 'waiting');
+        const { name, host, blueprint, labels } = cluster;
+        const bound = { state: 'bound', cluster: name, given: { host, blueprint, labels }, boundMs: nowMs, expireMs } as const;
+        return await save(tx, { ...claim, ...bound }, 'waiting');
       }
       return undefined;
     },

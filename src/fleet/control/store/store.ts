@@ -76,6 +76,9 @@ export interface StoredCluster extends ClusterRecord {
   readonly ports: readonly ReservedPort[];
 }
 
+/** Where a cluster is and what it is of. */
+export type ClusterFacts = Pick<StoredCluster, 'host' | 'blueprint' | 'labels'>;
+
 export interface NewCluster {
   readonly name: string;
   readonly host: string;
@@ -118,6 +121,8 @@ export interface StoredClaim {
   readonly expireMsMax: number;
   readonly endedMs: number;
   readonly endReason: EndReason | '';
+  /** Of the cluster that was given. */
+  readonly given?: ClusterFacts;
 }
 
 export interface ClusterFilter {
@@ -163,6 +168,8 @@ export interface StoredOperation {
   readonly deadlineMs: number;
   /** Of the host, to be as before when it ends: what the operation has switched off. */
   readonly restores?: { readonly autofill?: boolean; readonly cordoned?: boolean };
+  /** Of the cluster it is about, when it is about one. */
+  readonly about?: ClusterFacts;
 }
 
 export interface OperationFilter {

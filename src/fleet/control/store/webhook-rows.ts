@@ -15,8 +15,8 @@ export function createWebhookStore(database: Database): WebhookStore {
   return {
     async addWebhook(tx, webhook) {
       const { changes } = await tx.run(
-        'insert into webhooks (name, version, record) values ($1, 1, $2) on conflict (name) do nothing',
-        ...[webhook.name, JSON.stringify(webhook)],
+        'insert into webhooks (name, version, record) values ($1, $2, $3) on conflict (name) do nothing',
+        ...[webhook.name, webhook.version, JSON.stringify(webhook)],
       );
       if (changes === 1) return;
       throw alreadyExists(`Cannot make webhook "${webhook.name}": there is one of this name`, { reason: 'webhook_exists' });

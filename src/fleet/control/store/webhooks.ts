@@ -29,7 +29,7 @@ export interface StoredWebhook extends EventFilter {
   readonly secrets: readonly WebhookSecret[];
   /** All events up to this position of the stream are told, given up, or not wanted. */
   readonly position: number;
-  /** Attempts in a row that failed, of the event that is next. */
+  /** Attempts in a row that failed. */
   readonly attempts: number;
   /** Before this nothing is sent. */
   readonly nextMs: number;
@@ -40,6 +40,9 @@ export interface StoredWebhook extends EventFilter {
   /** Why the last attempt failed, or why it was disabled. */
   readonly message: string;
   readonly createdMs: number;
+  /** One more at each change by people. */
+  readonly generation: number;
+  /** Of the row. Begins at another number for each that is made, so that a change meant for one never meets another of its name. */
   readonly version: number;
 }
 

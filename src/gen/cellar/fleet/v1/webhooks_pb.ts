@@ -77,6 +77,8 @@ export type Webhook = Message<"cellar.fleet.v1.Webhook"> & {
   createTime?: Timestamp | undefined;
 
   /**
+   * One more at each change by people.
+   *
    * @generated from field: uint64 version = 10;
    */
   version: bigint;
@@ -96,7 +98,7 @@ export type Webhook = Message<"cellar.fleet.v1.Webhook"> & {
   failingSinceTime?: Timestamp | undefined;
 
   /**
-   * Attempts in a row that failed, of the event that is next, and when the next one is.
+   * Attempts in a row that failed, and when the next one is.
    *
    * @generated from field: uint32 attempts = 13;
    */
