@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { FleetEventSchema } from '#gen/cellar/fleet/v1/common_pb.ts';
 import type { Transaction } from '#kernel/database/database.ts';
@@ -17,11 +18,15 @@ import type { FleetEvent } from './logic/events.ts';
 import { HostSights, isSeen } from './logic/host-sights.ts';
 import { autofillHost } from './logic/host-verbs.ts';
 import { judgeOperations } from './logic/operations.ts';
+import type { ReconcileParts } from './logic/reconcile-cluster.ts';
 import { createRemoteAgents } from './logic/remote-agents.ts';
+import { SnapshotFiles } from './logic/snapshot-files.ts';
 import { createStatistics } from './logic/statistics.ts';
 import { StormGuard } from './logic/storm-guard.ts';
+import { tidySnapshots } from './logic/tidy-snapshots.ts';
 import { keepLeased } from './processors/keep-leased.ts';
 import { startWebhooks } from './processors/start-webhooks.ts';
+import { createVolumeMover } from './processors/volume-mover.ts';
 import { createWatchdog } from './processors/watchdog.ts';
 import { blueprintsRpc } from './rpc/blueprints-controller.ts';
 import { clustersRpc } from './rpc/clusters-controller.ts';
@@ -29,6 +34,7 @@ import { engineRpc } from './rpc/engine-controller.ts';
 import { hostsRpc } from './rpc/hosts-controller.ts';
 import { eventMessage } from './rpc/messages.ts';
 import { operationsRpc } from './rpc/operations-controller.ts';
+import { snapshotsRpc } from './rpc/snapshots-controller.ts';
 import { webhooksRpc } from './rpc/webhooks-controller.ts';
 import type { settings } from './settings.ts';
 import { createFleetStore } from './store/sql.ts';
@@ -36,6 +42,7 @@ import type { StoredCluster, StoredHost } from './store/store.ts';
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
+const mebibyte = 1024 * 1024;
 const leaseName = 'fleet-watchdog';
 const observeMs = 20_000;
 
@@ -94,14 +101,21 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     newId: randomUUID,
     newSecret: (bytes) => randomBytes(bytes).toString('hex'),
   };
+  /** Of the watchdog: refused once another one works. */
+  const commit: ReconcileParts['commit'] = async (tx, events) => {
+    await fenced(tx, leaseName, epoch);
+    await append(tx, events);
+  };
+  const files = new SnapshotFiles(join(micro.folder, 'snapshots'));
+  const mover = createVolumeMover({
+    ...{ database, store, driverOf, files, commit, now, log, look: parts.look },
+    sizeBytesMax: () => settings.snapshotMiBMax * mebibyte,
+  });
   const guard = new StormGuard({ sickMin: settings.sickAtOnce, sickShareMax: settings.sickPercent / 100 });
   const watchdog = createWatchdog({
     ...{ database, store, sights, driverOf, guard, now, log, newSecret: parts.newSecret },
     blueprintOf: (digest) => shelf.byDigest(digest),
-    commit: async (tx, events) => {
-      await fenced(tx, leaseName, epoch);
-      await append(tx, events);
-    },
+    ...{ commit, mover },
     publicHost: ({ spec }) => publicHost(spec.address),
     limits: {
       ...{ buildMsMax: 2 * minuteMs, graceMs: 10_000, failuresMax: 3, successesMin: 2, everyMs: 5000, soonMs: 200 },
@@ -115,6 +129,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     autofill: (host) => autofillHost(parts, host.name),
     releaseHost: (host) => remoteAgents.revoke(host),
     afterPass: async () => {
+      await tidySnapshots({ ...parts, files });
       await judgeOperations(parts);
       await statistics.sample();
     },
@@ -158,12 +173,17 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     ...{ append, source: stream, oldest: events.oldest, fleet, newId: parts.newId, newSecret: parts.newSecret },
     observe: () => undefined,
   });
+  const snapshotLimits = () => ({
+    countMax: settings.snapshotsPerCluster,
+    totalBytesMax: settings.snapshotsMiBMax * mebibyte,
+  });
   return {
     bindings: [
       hostsRpc({ ...parts, sights, remoteAgents }),
       clustersRpc({ ...parts, sights, planOf }),
       engineRpc({ ...parts, engine, statistics, events, planOf }),
       operationsRpc({ ...parts, events }),
+      snapshotsRpc({ ...parts, planOf, files, snapshotLimits }),
       blueprintsRpc(shelf),
       webhooksRpc(webhooks.parts, webhooks.sender),
       serveStreams([stream], signal),

@@ -52,6 +52,21 @@ export const settings = {
     meaning: 'The longest a claim can last, however often it is renewed.',
   }),
   claimsPerUser: integer({ default: 5, min: 1, max: 1_000_000, meaning: 'Clusters one user may have at a time.' }),
+  snapshotsPerCluster: integer({ default: 5, min: 0, max: 1000, meaning: 'Snapshots of one cluster that are kept at a time.' }),
+  snapshotMiBMax: integer({
+    default: 51_200,
+    min: 1,
+    max: 2 ** 40,
+    unit: 'MiB',
+    meaning: 'The most that one snapshot may take on disk; a larger one fails.',
+  }),
+  snapshotsMiBMax: integer({
+    default: 204_800,
+    min: 1,
+    max: 2 ** 40,
+    unit: 'MiB',
+    meaning: 'When all snapshots together take more than this on disk, none is taken.',
+  }),
   webhooksToPrivate: boolean({
     default: false,
     meaning:

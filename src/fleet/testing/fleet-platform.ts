@@ -5,6 +5,7 @@ import { Clusters } from '#gen/cellar/fleet/v1/clusters_pb.ts';
 import { Engine } from '#gen/cellar/fleet/v1/engine_pb.ts';
 import { Hosts } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { type Operation, Operation_State, Operations } from '#gen/cellar/fleet/v1/operations_pb.ts';
+import { Snapshots } from '#gen/cellar/fleet/v1/snapshots_pb.ts';
 import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
 import type { Caller } from '#kernel/calls/caller.ts';
 import { createLog, type Log, silentLog } from '#kernel/log.ts';
@@ -75,6 +76,7 @@ const clientsOf = (platform: TestPlatform, caller: Caller) => ({
   operations: platform.client(Operations, caller),
   agents: platform.client(Agents, caller),
   blueprints: platform.client(Blueprints, caller),
+  snapshots: platform.client(Snapshots, caller),
 });
 
 /** Ends what a test has left running, in whatever state it is: local members would outlive it. */

@@ -49,6 +49,8 @@ function judge(
     renewed: isReady && cluster.incarnation > target.incarnation,
     gone: false,
     unused: cluster.claim === '',
+    // Whoever does it says that it is done, see `createVolumeMover`.
+    ...{ saved: false, loaded: false },
   }[goal];
   if (isReached) return 'done';
   const isStuck = (goal === 'ready' || goal === 'renewed' || goal === 'restarted') && cluster.repairs >= repairsMax;

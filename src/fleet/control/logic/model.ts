@@ -44,6 +44,16 @@ export interface ClusterRecord {
   readonly repairs: number;
   /** Before this no repair is tried. Milliseconds since 1970. */
   readonly repairAfterMs: number;
+  /** Set: its members stay stopped until it is done. */
+  readonly work?: VolumeWork | undefined;
+}
+
+/** What is to be done with the volumes of a cluster: they are saved as a snapshot, or a snapshot is loaded into them. */
+export interface VolumeWork {
+  readonly kind: 'save' | 'load';
+  /** Ids of the snapshot, and of the operation that tells of it. */
+  readonly snapshot: string;
+  readonly operation: string;
 }
 
 /** One member as its agent saw it. */
@@ -73,6 +83,8 @@ export type Action =
   | { readonly kind: 'stop'; readonly members: readonly string[]; readonly why: string }
   /** Removes all of an incarnation. */
   | { readonly kind: 'remove'; readonly incarnation: number; readonly why: string }
+  /** All members have stopped: what is to be done with the volumes is begun, or goes on. */
+  | { readonly kind: 'move' }
   /** Nothing of it is left: the next incarnation begins, with the same ports, for the same user when one has it. */
   | { readonly kind: 'renew' }
   /** Nothing of it is left: the row and its ports go. */

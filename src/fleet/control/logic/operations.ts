@@ -4,6 +4,7 @@ import type { StoredCluster, StoredOperation } from '../store/store.ts';
 import type { ControlParts } from './control-parts.ts';
 import type { FleetEvent } from './events.ts';
 import { judgeOperation } from './judge-operation.ts';
+import { withoutWork } from './volume-work.ts';
 
 const runningMax = 1000;
 
@@ -70,6 +71,7 @@ export async function cancelOperation(parts: ControlParts, id: string, actor: st
   });
   if (!isCancelled) throw failedPrecondition(`Cannot cancel operation "${id}": it has ended`, { reason: 'operation_ended' });
   if (operation.goal === 'ready') await dropUnready(parts, operation);
+  await dropWork(parts, operation);
   await restoreHost(parts, operation);
   return cancelled;
 }
@@ -85,6 +87,16 @@ async function dropUnready({ database, store, look }: ControlParts, { verb, targ
   }
 }
 
+/** The members of a cluster that stopped for a snapshot are started again. */
+async function dropWork({ database, store, look, now }: ControlParts, { id, kind, name }: StoredOperation): Promise<void> {
+  if (kind !== 'cluster') return;
+  for (let cluster = await store.cluster(name); cluster?.work?.operation === id; cluster = await store.cluster(name)) {
+    const { version } = cluster;
+    const changes = withoutWork(cluster, now());
+    if ((await database.transaction((tx) => store.updateCluster(tx, name, version, changes))) !== 'conflict') look(name);
+  }
+}
+
 /** Gives back to a host what an operation has switched off for its time. */
 async function restoreHost({ database, store }: ControlParts, { kind, name, restores }: StoredOperation): Promise<void> {
   if (kind !== 'host' || !restores) return;
@@ -97,7 +109,7 @@ async function restoreHost({ database, store }: ControlParts, { kind, name, rest
   }
 }
 
-function operationEvent(
+export function operationEvent(
   { id, verb, kind, name, actor, state, about: facts }: StoredOperation,
   reason: string,
   says: string,

@@ -68,6 +68,7 @@ export function planCluster(input: PlanInput): ClusterPlan {
   const own = new Map(
     observation.members.filter(({ incarnation }) => incarnation === cluster.incarnation).map((seen) => [seen.member, seen]),
   );
+  if (cluster.work) return moving(input, own, sweep, cluster.work.kind);
   if (cluster.desired === 'stopped') return stopping(input, own, sweep);
   return running(input, own, sweep);
 }
@@ -76,11 +77,25 @@ type Own = ReadonlyMap<string, ObservedMember>;
 
 const isRunning = (seen: ObservedMember | undefined): boolean => seen?.state === 'running' || seen?.state === 'starting';
 
+/** Those that run, or may, as far as one knows. */
+const upOf = ({ members }: ClusterRecord, own: Own): readonly string[] =>
+  members.map(({ name }) => name).filter((name) => isRunning(own.get(name)) || own.get(name)?.state === 'unknown');
+
+/** What volumes hold together is the same moment's only while nobody writes. */
+function moving(input: PlanInput, own: Own, sweep: readonly Action[], kind: 'save' | 'load'): ClusterPlan {
+  const { cluster, limits } = input;
+  const [reason, message] =
+    kind === 'save' ? ['SnapshotTaken', 'A snapshot is taken'] : ['SnapshotRestored', 'A snapshot is put back'];
+  const verdict: HealthVerdict = { health: 'unknown', reason, message };
+  const left = upOf(cluster, own);
+  if (left.length === 0) return plan(input, 'stopping', 'unknown', [{ kind: 'move' }, ...sweep], limits.everyMs, {}, verdict);
+  const stop: Action = { kind: 'stop', members: left.toReversed(), why: message.replace('A snap', 'a snap') };
+  return plan(input, 'stopping', 'unknown', [stop, ...sweep], limits.soonMs, {}, verdict);
+}
+
 function stopping(input: PlanInput, own: Own, sweep: readonly Action[]): ClusterPlan {
   const { cluster, limits } = input;
-  const left = cluster.members
-    .map(({ name }) => name)
-    .filter((name) => isRunning(own.get(name)) || own.get(name)?.state === 'unknown');
+  const left = upOf(cluster, own);
   if (left.length === 0) return plan(input, 'stopped', 'unknown', sweep, limits.everyMs, { restarted: cluster.restarts });
   // The last to start is the first to end.
   const stop: Action = { kind: 'stop', members: left.toReversed(), why: 'a stop was asked for' };

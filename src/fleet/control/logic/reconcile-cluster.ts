@@ -14,6 +14,7 @@ import { type FleetEvent, factsOf } from './events.ts';
 import { type HostSights, isSeen } from './host-sights.ts';
 import type { Action, Observation } from './model.ts';
 import { type PlanLimits, planCluster } from './plan-cluster.ts';
+import type { VolumeMover } from './volume-work.ts';
 
 export interface ReconcileParts {
   readonly database: Database;
@@ -34,6 +35,8 @@ export interface ReconcileParts {
    * is patient once more.
    */
   readonly progress: Map<string, { readonly incarnation: number; readonly rules: Progress }>;
+  /** Absent: no snapshot can be asked for. */
+  readonly mover?: VolumeMover;
   readonly now: () => number;
   readonly log: Log;
 }
@@ -103,6 +106,8 @@ export async function reconcileCluster(
     limits: buildSeconds === undefined ? limits : { ...limits, buildMsMax: buildSeconds * 1000 },
     mayRebuild: parts.mayRebuild(cluster),
   });
+  // What is removed needs no copy any more.
+  if (!cluster.work || actions.some(({ kind }) => kind === 'remove')) parts.mover?.leave(name);
   if (judged) parts.progress.set(name, { incarnation: cluster.incarnation, rules: judged.progress });
   const noted = await note(parts, cluster, changes, actions);
   if (!noted) {
@@ -161,6 +166,7 @@ async function note(
       secrets,
       incarnation: before.incarnation + 1,
       isRecycling: false,
+      work: undefined,
       state: 'building',
       health: 'unknown',
       sinceMs: now(),
@@ -197,6 +203,7 @@ async function act(
         );
       if (action.kind === 'start') await driver?.start(ref, action.members, signal);
       if (action.kind === 'stop') await driver?.stop(ref, action.members, signal);
+      if (action.kind === 'move') parts.mover?.begin(cluster, signal);
       if (action.kind === 'remove') await driver?.remove({ cluster: name, incarnation: action.incarnation }, signal);
     }
     return undefined;

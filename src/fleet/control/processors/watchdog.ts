@@ -221,6 +221,7 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
         await rest(Math.max(0, parts.periodMs() - (performance.now() - startMs)), signal);
       }
       await working;
+      await parts.mover?.settled();
     },
   };
 }

@@ -71,6 +71,7 @@ export function createClusterRows(database: Database): ClusterVerbs {
       const { changes } = await tx.run('delete from clusters where name = $1 and version = $2', name, version);
       if (changes === 0) return 'conflict';
       await tx.run('delete from ports where cluster = $1', name);
+      await tx.run("update snapshots set state = 'deleting' where cluster = $1", name);
       await freePlace(tx, now.host, now.weight);
       return 'done';
     },

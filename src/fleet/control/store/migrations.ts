@@ -74,4 +74,15 @@ export const migrations: readonly Migration[] = [
           );
           create index timings_time on timings (kind, at_ms)`,
   },
+  {
+    id: 4,
+    name: 'snapshots of clusters',
+    sql: `create table snapshots (
+            id {text} not null primary key, cluster {text} not null, name {text} not null, claim {text} not null, state {text} not null,
+            created_ms bigint not null, size_bytes bigint not null, record {text} not null
+          );
+          create unique index snapshots_name on snapshots (cluster, name) where state <> 'deleting';
+          create index snapshots_place on snapshots (cluster, created_ms, id);
+          create index snapshots_state on snapshots (state, id)`,
+  },
 ];

@@ -4,6 +4,7 @@ import { createClaimRows } from './claim-rows.ts';
 import { createClusterRows } from './cluster-rows.ts';
 import { createHostRows } from './host-rows.ts';
 import { createOperationRows } from './operation-rows.ts';
+import { createSnapshotRows } from './snapshot-rows.ts';
 import type { FleetStore } from './store.ts';
 
 /** The store on a database with the tables of `migrations`. */
@@ -14,5 +15,6 @@ export function createFleetStore(database: Database): FleetStore {
     ...createClaimRows(database),
     ...createOperationRows(database),
     ...createBlueprintRows(database),
+    ...createSnapshotRows(database),
   };
 }

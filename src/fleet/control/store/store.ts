@@ -1,6 +1,7 @@
 import type { Transaction } from '#kernel/database/database.ts';
 import type { AgentType, Labels, PortWish, ReservedPort } from '../../common/words.ts';
 import type { ClusterRecord, Condition } from '../logic/model.ts';
+import type { SnapshotVerbs } from './snapshot-store.ts';
 
 export type HostState = 'active' | 'unreachable' | 'draining' | 'resetting' | 'deleting';
 
@@ -136,7 +137,7 @@ export interface ClusterFilter {
 }
 
 /** What an operation waits for, of each of its clusters. */
-export type Goal = 'ready' | 'stopped' | 'restarted' | 'renewed' | 'gone' | 'unused';
+export type Goal = 'ready' | 'stopped' | 'restarted' | 'renewed' | 'gone' | 'unused' | 'saved' | 'loaded';
 export type OperationState = 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface OperationTarget {
@@ -188,7 +189,7 @@ export type Conflict = 'conflict';
  * It holds: clusters of a host <= its capacity, one claim per cluster and one cluster per claim, a port of a host once.
  * Errors: those of the database.
  */
-export interface FleetStore {
+export interface FleetStore extends SnapshotVerbs {
   /** What marks things as this fleet's; made once. */
   fleetId(newId: string): Promise<string>;
   /** Errors: `already_exists` with reason `host_exists`, or `engine_taken` naming the host that has the engine. */

@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import type { Transaction } from '#kernel/database/database.ts';
+import { aborted, Code, exhausted, Fault, failedPrecondition } from '#kernel/fault.ts';
+import type { MembersPlan } from '../../blueprints/logic/plan-members.ts';
+import type { StoredSnapshot, VolumePlace } from '../store/snapshot-store.ts';
+import type { StoredCluster, StoredOperation } from '../store/store.ts';
+import type { ControlParts } from './control-parts.ts';
+import type { VolumeWork } from './model.ts';
+import { beginOperation } from './operations.ts';
+import type { SnapshotFiles } from './snapshot-files.ts';
+
+export interface SnapshotLimits {
+  /** Of one cluster. */
+  readonly countMax: number;
+  /** Of all that are kept, on disk. */
+  readonly totalBytesMax: number;
+}
+
+export interface SnapshotParts extends ControlParts {
+  readonly planOf: (cluster: StoredCluster) => Promise<MembersPlan>;
+  readonly files: SnapshotFiles;
+  readonly snapshotLimits: () => SnapshotLimits;
+}
+
+const probeMs = 10_000;
+
+/**
+ * Has the watchdog stop a cluster's members, copy their volumes, and start them again.
+ * Errors: `failed_precondition` with reasons `cluster_not_ready`, `cluster_busy`, `cluster_going`, `volumes_none`; `unimplemented` with reason
+ * `snapshot_unsupported`; `resource_exhausted` with reasons `snapshots_max`, `snapshots_full`; `already_exists`; `aborted` with reason
+ * `version_differs`; those of the host's engine.
+ */
+export async function takeSnapshot(
+  parts: SnapshotParts,
+  cluster: StoredCluster,
+  wanted: string,
+  actor: string,
+): Promise<StoredOperation> {
+  const { store, now, newId } = parts;
+  const { name, claim, blueprint, digest, parameters, incarnation, ports } = cluster;
+  assertIdle(cluster, 'take a snapshot of');
+  const volumes = await volumesOf(parts, cluster);
+  if (volumes.length === 0)
+    throw failedPrecondition(`Cluster "${name}" has no volumes, so there is nothing to save`, { reason: 'volumes_none' });
+  const { totalBytesMax, countMax } = parts.snapshotLimits();
+  if ((await store.snapshotBytes()) >= totalBytesMax) {
+    throw exhausted('All snapshots together take as much space as they may', {
+      reason: 'snapshots_full',
+      hint: 'Delete some first, or raise the setting fleet.snapshotsMiBMax.',
+    });
+  }
+  const { abilities, version } = await (await parts.driverOf(cluster.host)).probe(AbortSignal.timeout(probeMs));
+  if (!abilities.includes('snapshot')) {
+    throw new Fault(Code.Unimplemented, `Volumes on host "${cluster.host}" (${version}) cannot be copied`, {
+      reason: 'snapshot_unsupported',
+      hint: 'Save what matters with the means of the chain itself.',
+    });
+  }
+  const snapshot: StoredSnapshot = {
+    ...{ id: newId(), cluster: name, name: wanted || nameNow(now(), parts.newSecret(2)), claim, state: 'creating' },
+    ...{ reason: '', message: '', blueprint, digest, parameters, incarnation, ports, volumes, sizeBytes: 0, actor },
+    ...{ secretsDigest: digestOf(cluster), createdMs: now() },
+  };
+  return await begin(parts, cluster, { kind: 'save', snapshot: snapshot.id }, actor, (tx) =>
+    store.addSnapshot(tx, snapshot, countMax),
+  );
+}
+
+/**
+ * Has the watchdog stop a cluster's members, put back what their volumes held, and start them again.
+ * Errors: as above, and `failed_precondition` with reasons `snapshot_not_ready`, `snapshot_unfit`.
+ */
+export async function restoreSnapshot(
+  parts: SnapshotParts,
+  cluster: StoredCluster,
+  snapshot: StoredSnapshot,
+  actor: string,
+): Promise<StoredOperation> {
+  assertIdle(cluster, 'restore');
+  if (snapshot.state !== 'ready')
+    throw failedPrecondition(`Snapshot "${snapshot.name}" cannot be restored: it is not whole`, { reason: 'snapshot_not_ready' });
+  const why = whyUnfit(snapshot, cluster, await volumesOf(parts, cluster));
+  if (why)
+    throw failedPrecondition(`Snapshot "${snapshot.name}" does not fit cluster "${cluster.name}" any more: ${why}`, {
+      reason: 'snapshot_unfit',
+    });
+  return await begin(parts, cluster, { kind: 'load', snapshot: snapshot.id }, actor, async () => undefined);
+}
+
+/** Errors: `failed_precondition` with reason `snapshot_busy`. */
+export async function deleteSnapshot(
+  parts: SnapshotParts,
+  cluster: StoredCluster,
+  snapshot: StoredSnapshot,
+  actor: string,
+): Promise<void> {
+  const { database, store, append, files } = parts;
+  const { id, name } = snapshot;
+  if (cluster.work?.snapshot === id)
+    throw failedPrecondition(`Snapshot "${name}" cannot be deleted while it is being taken or restored`, {
+      reason: 'snapshot_busy',
+      hint: 'Wait for the operation, or cancel it.',
+    });
+  await database.transaction(async (tx) => {
+    if (!(await store.updateSnapshot(tx, { ...snapshot, state: 'deleting' }))) return;
+    const about = { kind: 'cluster', name: cluster.name, cluster: cluster.name, host: cluster.host } as const;
+    const message = `Snapshot ${name} of cluster ${cluster.name} was deleted`;
+    await append(tx, [{ ...about, reason: 'SnapshotDeleted', message, actor, severity: 'info' }]);
+  });
+  // What a kill leaves behind here is removed by the watchdog.
+  await files.remove(snapshot);
+  await database.transaction((tx) => store.removeSnapshot(tx, id));
+}
+
+/** What of the cluster is not any more as the volumes need it. Result: one reason for people, or nothing. Pure. */
+export function whyUnfit(snapshot: StoredSnapshot, cluster: StoredCluster, volumes: readonly VolumePlace[]): string | undefined {
+  if (snapshot.digest !== cluster.digest) return 'its blueprint was another one';
+  if (!isDeepStrictEqual(snapshot.parameters, cluster.parameters)) return 'its parameters were others';
+  if (!isDeepStrictEqual(snapshot.volumes, volumes)) return 'its members had other volumes';
+  if (!isDeepStrictEqual(snapshot.ports, cluster.ports)) return 'its ports were others';
+  if (snapshot.secretsDigest !== digestOf(cluster))
+    return `it is of incarnation ${snapshot.incarnation}, whose keys went with it; this is incarnation ${cluster.incarnation}`;
+  return undefined;
+}
+
+export const digestOf = ({ secrets }: Pick<StoredCluster, 'secrets'>): string =>
+  createHash('sha256')
+    .update(JSON.stringify(Object.entries(secrets).toSorted()))
+    .digest('hex');
+
+function assertIdle({ name, desired, isRecycling, readyMs, work }: StoredCluster, verb: string): void {
+  const refuse = (why: string, reason: string): never => {
+    throw failedPrecondition(`Cannot ${verb} cluster "${name}": ${why}`, { reason });
+  };
+  if (desired === 'absent') refuse('it is being deleted', 'cluster_going');
+  if (isRecycling || readyMs === undefined) refuse('it is being built', 'cluster_not_ready');
+  if (work) refuse('its volumes are being copied now', 'cluster_busy');
+}
+
+async function volumesOf({ planOf }: SnapshotParts, cluster: StoredCluster): Promise<readonly VolumePlace[]> {
+  const { members } = await planOf(cluster);
+  return members.flatMap(({ name, volumes }) => volumes.map(({ name: volume }) => ({ member: name, volume })));
+}
+
+/** In one transaction: what is to be done to the cluster, the operation that tells of it, and what else belongs to it. */
+async function begin(
+  parts: SnapshotParts,
+  cluster: StoredCluster,
+  work: Omit<VolumeWork, 'operation'>,
+  actor: string,
+  join: (tx: Transaction) => Promise<void>,
+): Promise<StoredOperation> {
+  const { database, store, look } = parts;
+  const { name, version, generation } = cluster;
+  const operation = await database.transaction(async (tx) => {
+    await join(tx);
+    const [verb, goal] = work.kind === 'save' ? (['snapshot', 'saved'] as const) : (['restore', 'loaded'] as const);
+    const begun = await beginOperation(parts, tx, { verb, kind: 'cluster', name, goal, actor }, [cluster]);
+    // Nobody may claim it meanwhile.
+    const changes = {
+      work: { ...work, operation: begun.id },
+      generation: generation + 1,
+      state: 'stopping',
+      health: 'unknown',
+    } as const;
+    if ((await store.updateCluster(tx, name, version, changes)) !== 'conflict') return begun;
+    throw aborted(`Cluster "${name}" was changed meanwhile`, { reason: 'version_differs', hint: 'Try again.' });
+  });
+  look(name);
+  return operation;
+}
+
+/** Such as `2026-11-21-093000-5f2c`. */
+const nameNow = (nowMs: number, suffix: string): string => {
+  const [date = '', time = ''] = new Date(nowMs).toISOString().split('T');
+  return `${date}-${time.slice(0, 8).replaceAll(':', '')}-${suffix}`;
+};
