@@ -1,22 +1,12 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { anvilMissing, memberProcesses, rpc } from './chains.ts';
 import { type Product, startProduct, waitUntil } from './harness.ts';
 
 /** How long something may take on a busy machine. Unit: milliseconds. */
 const patienceMs = 120_000;
 
-function isAnvilInstalled(): boolean {
-  try {
-    createRequire(import.meta.url).resolve('@foundry-rs/anvil/package.json');
-    return true;
-  } catch {
-    return false; // It is optional.
-  }
-}
-
-const skip = isAnvilInstalled() ? false : '@foundry-rs/anvil is not installed: npm install @foundry-rs/anvil';
+const skip = anvilMissing();
 
 interface HostView {
   readonly name: string;
@@ -204,36 +194,11 @@ test('a pool on this machine: filled, given out, used, given back, refilled', { 
   await t.test('the host is deleted, and nothing is left running', async () => {
     const refused = await product.cli('host', 'delete', 'local', '--yes');
     assert.equal(refused.exitCode, 6, refused.stderr);
-    const pids = members(product.home);
+    const pids = memberProcesses(product.home);
     assert.ok(pids.length >= 3, 'members carry their mark and live below the home');
     assert.match(await run('host', 'delete', 'local', '--force', '--yes'), /Done: delete of host local/);
     await waitUntil(async () => (await hosts()).length === 0, patienceMs);
     assert.deepEqual(await clusters(), []);
-    assert.deepEqual(members(product.home), []);
+    assert.deepEqual(memberProcesses(product.home), []);
   });
 });
-
-async function rpc(url: string, method: string, ...params: unknown[]): Promise<unknown> {
-  const response = await fetch(url, {
-    method: 'POST',
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    headers: { 'content-type': 'application/json' },
-    signal: AbortSignal.timeout(30_000),
-  });
-  const { result, error } = (await response.json()) as { result?: unknown; error?: unknown };
-  assert.equal(error, undefined);
-  return result;
-}
-
-/** Processes that are members of a cluster of this home. */
-function members(home: string): readonly string[] {
-  return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
-      return environment.includes('CELLAR_MEMBER=') && environment.includes(home);
-    } catch {
-      return false; // It has ended meanwhile, or is not ours.
-    }
-  });
-}
