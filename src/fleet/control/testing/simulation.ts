@@ -10,7 +10,7 @@ import { clusterWeight, fillParameters, memberGoals, portWishes } from '../../bl
 import type { FleetEvent } from '../logic/events.ts';
 import { HostSights } from '../logic/host-sights.ts';
 import { StormGuard } from '../logic/storm-guard.ts';
-import { createWatchdog, type Watchdog } from '../processors/watchdog.ts';
+import { createWatchdog, type Watchdog, type WatchdogParts } from '../processors/watchdog.ts';
 import { migrations } from '../store/migrations.ts';
 import { createFleetStore } from '../store/sql.ts';
 import type { FleetStore, HostSpec, StoredHost } from '../store/store.ts';
@@ -24,7 +24,7 @@ export interface Simulation {
   readonly random: () => number;
   readonly clock: { nowMs: number };
   /** Another watchdog over the same fleet, as after a kill or on another machine. */
-  newWatchdog(): Watchdog;
+  newWatchdog(other?: Partial<WatchdogParts>): Watchdog;
   addHost(name: string, spec?: Partial<HostSpec>): Promise<void>;
   addCluster(host: string, name: string, blueprint: string, parameters?: Readonly<Record<string, string>>): Promise<void>;
 }
@@ -61,7 +61,7 @@ export async function createSimulation(database: Database, seed: number, bluepri
   const driverOf = async (host: string) => createSimulatedDriver({ host: world.host(host), address: host, now, random });
   return {
     ...{ database, store, world, events, random, clock },
-    newWatchdog() {
+    newWatchdog(other = {}) {
       const guard = new StormGuard({ sickMin: 3, sickShareMax: 0.4 });
       return createWatchdog({
         ...{ database, store, blueprintOf, driverOf, guard, now, log: silentLog },
@@ -78,6 +78,7 @@ export async function createSimulation(database: Database, seed: number, bluepri
         ...{ periodMs: () => 5000, concurrency: 8, hostConcurrency: 4 },
         autofill: async () => false,
         afterPass: async () => undefined,
+        ...other,
       });
     },
     async addHost(name, spec = {}) {
