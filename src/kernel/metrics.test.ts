@@ -38,6 +38,19 @@ test('joins the families of several processes under one heading', () => {
   assert.match(text, /calls_total\{process="main",method="m"\} 1\ncalls_total\{process="x",method="m"\} 1/);
 });
 
+test('gauges whose label sets come and go show those of now, within the same bound', () => {
+  const metrics = new ProcessMetrics();
+  let hosts = ['a', 'b'];
+  metrics.gauges('hosts', 'Hosts.', () => hosts.map((host) => ({ labels: { host }, value: 2 })));
+  const labels = () => metrics.families()[0]?.samples.map((sample) => `${sample.labels} ${sample.value}`);
+  assert.deepEqual(labels(), ['host="a" 2', 'host="b" 2']);
+  hosts = ['b', 'b'];
+  assert.deepEqual(labels(), ['host="b" 4']);
+  hosts = Array.from({ length: 1500 }, (_, at) => String(at));
+  assert.equal(labels()?.length, 1001);
+  assert.equal(labels()?.at(-1), 'host="other" 1000');
+});
+
 test('bounds the label sets of a name', () => {
   const metrics = new ProcessMetrics();
   for (let index = 0; index < 1500; index++) metrics.counter('paths_total', 'Paths.', { path: `/${index}` }).add();

@@ -12,6 +12,11 @@ export interface MetricFamily {
 
 export type Labels = Readonly<Record<string, string>>;
 
+export interface LabelledValue {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
 /** Label sets of one name are bounded: those beyond are counted together under `other`. */
 const seriesMax = 1000;
 
@@ -31,6 +36,8 @@ interface Family {
   readonly type: MetricFamily['type'];
   readonly buckets: readonly number[];
   readonly series: Map<string, Series>;
+  /** Of gauges whose label sets come and go. */
+  readonly read?: () => readonly LabelledValue[];
 }
 
 /** The numbers of one process. */
@@ -55,6 +62,12 @@ export class ProcessMetrics implements Metrics {
 
   gauge(name: string, help: string, read: () => number, labels: Labels = {}): void {
     this.#series(name, help, 'gauge', labels, [], read);
+  }
+
+  gauges(name: string, help: string, read: () => readonly LabelledValue[]): void {
+    assertName(name, {});
+    if (this.#families.has(name)) throw new Error(`Metric ${name} is there already`);
+    this.#families.set(name, { help, type: 'gauge', buckets: [], series: new Map(), read });
   }
 
   histogram(name: string, help: string, buckets: readonly number[], labels: Labels = {}): { observe(value: number): void } {
@@ -90,11 +103,11 @@ export class ProcessMetrics implements Metrics {
   };
 
   families(): MetricFamily[] {
-    return [...this.#families].map(([name, { help, type, buckets, series }]) => ({
+    return [...this.#families].map(([name, { help, type, buckets, series, read }]) => ({
       name,
       help,
       type,
-      samples: [...series.values()].flatMap((one) => samplesOf(one, buckets)),
+      samples: read ? boundedSamples(read()) : [...series.values()].flatMap((one) => samplesOf(one, buckets)),
     }));
   }
 
@@ -119,7 +132,7 @@ export class ProcessMetrics implements Metrics {
     if (family.type !== type) throw new Error(`Metric ${name} is a ${family.type}, not a ${type}`);
     let key = renderLabels(labels);
     if (!family.series.has(key) && family.series.size >= seriesMax) {
-      key = renderLabels(Object.fromEntries(Object.keys(labels).map((label) => [label, 'other'])));
+      key = renderLabels(others(labels));
     }
     let series = family.series.get(key);
     if (!series || read) {
@@ -189,6 +202,19 @@ function samplesOf(series: Series, buckets: readonly number[]): MetricFamily['sa
   });
   return [...bucketSamples, { suffix: '_sum', labels, value: series.value }, { suffix: '_count', labels, value: sum }];
 }
+
+/** Those of one label set are added up, and so are those beyond the bound. */
+function boundedSamples(values: readonly LabelledValue[]): MetricFamily['samples'] {
+  const sums = new Map<string, number>();
+  for (const { labels, value } of values) {
+    const own = renderLabels(labels);
+    const key = sums.has(own) || sums.size < seriesMax ? own : renderLabels(others(labels));
+    sums.set(key, (sums.get(key) ?? 0) + value);
+  }
+  return [...sums].map(([labels, value]) => ({ suffix: '', labels, value }));
+}
+
+const others = (labels: Labels): Labels => Object.fromEntries(Object.keys(labels).map((label) => [label, 'other']));
 
 function renderLabels(labels: Labels): string {
   return Object.entries(labels)

@@ -123,6 +123,12 @@ export interface Clock {
 export interface Metrics {
   counter(name: string, help: string, labels?: Readonly<Record<string, string>>): { add(amount?: number): void };
   gauge(name: string, help: string, read: () => number, labels?: Readonly<Record<string, string>>): void;
+  /** Of one name, with the label sets there are at the time; called once a name. */
+  gauges(
+    name: string,
+    help: string,
+    read: () => readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[],
+  ): void;
   /** Unit in the name, such as `_seconds`; buckets are upper bounds. */
   histogram(
     name: string,

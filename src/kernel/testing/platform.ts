@@ -24,6 +24,8 @@ export interface TestPlatformOptions {
   readonly databaseUrl?: string;
   /** Streams and leases over Redis; default: the database. */
   readonly redisUrl?: string;
+  /** Default: none are kept. */
+  readonly metrics?: Metrics;
   /** Default: a new temporary folder, removed at the end. */
   readonly home?: string;
 }
@@ -62,7 +64,7 @@ export async function startTestPlatform(
     machine: 'test',
     log,
     clock: options.clock ?? Date,
-    metrics: noMetrics,
+    metrics: options.metrics ?? noMetrics,
     registry,
     channels,
     endpoint,
@@ -99,6 +101,7 @@ export async function startTestPlatform(
 const noMetrics: Metrics = {
   counter: () => ({ add: () => undefined }),
   gauge: () => undefined,
+  gauges: () => undefined,
   histogram: () => ({ observe: () => undefined }),
   render: async () => '',
 };
