@@ -28,8 +28,8 @@ export interface AgentOptions extends Pick<DialOptions, 'onChange' | 'signal'> {
   readonly onLine?: (line: string) => void;
 }
 
-/** The platform asks at least every so often. Unit: milliseconds. */
-const silenceMsMax = 30_000;
+/** The platform asks more often than that, whatever its setting agents.silenceSeconds. Unit: milliseconds. */
+const silenceMsMax = 20_000;
 
 /**
  * Runs one service beside its host, for a platform elsewhere: dials that and serves its calls, until the signal fires.

@@ -18,7 +18,7 @@ export const settings = {
   silenceSeconds: integer({
     default: 15,
     min: 1,
-    max: 30,
+    max: 15,
     unit: 's',
     meaning: 'An agent that says nothing for so long, though it is asked, is taken as lost.',
     needsRestart: true,
