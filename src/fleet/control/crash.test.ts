@@ -4,6 +4,8 @@ import { sqliteFactory } from '#kernel/testing/databases.ts';
 import { bindClaim, endClaim } from './logic/claims.ts';
 import { orderCluster } from './logic/cluster-verbs.ts';
 import type { ControlParts } from './logic/control-parts.ts';
+import { cleanHost, deleteHost, drainHost, resetHost } from './logic/host-verbs.ts';
+import { cancelOperation, judgeOperations } from './logic/operations.ts';
 import type { StoredClaim } from './store/store.ts';
 import { Killer } from './testing/killer.ts';
 import { blueprintOfText, createSimulation, type Simulation } from './testing/simulation.ts';
@@ -30,6 +32,7 @@ async function passes(simulation: Simulation, watchdog: ReturnType<Simulation['n
   for (let pass = 0; pass < count; pass++) {
     simulation.clock.nowMs += 5000;
     await watchdog.pass(never);
+    await judgeOperations(partsOf(simulation));
   }
 }
 
@@ -64,12 +67,20 @@ interface Verb {
   run(simulation: Simulation): Promise<unknown>;
   /** What a cluster may be in the end: its incarnation, 0 for gone, and whether it is used. */
   readonly ends: readonly (readonly [incarnation: number, isUsed: boolean])[];
+  /** The host is gone when its cluster is. */
+  readonly takesHost?: boolean;
+  /** The host stays closed when the verb was done. */
+  readonly closesHost?: boolean;
 }
 
 const build = async (simulation: Simulation): Promise<void> => {
   await simulation.addCluster('h', 'c', 'pair');
   await passes(simulation, simulation.newWatchdog(), 4);
   assert.equal((await simulation.store.cluster('c'))?.state, 'ready');
+};
+const buildUsed = async (simulation: Simulation): Promise<void> => {
+  await build(simulation);
+  await claimOne(simulation);
 };
 const order = (verb: 'reset' | 'delete') => (simulation: Simulation) =>
   orderCluster(partsOf(simulation), { name: 'c', verb, force: false, version: 0, isOwner: false, actor: 'op' });
@@ -95,10 +106,7 @@ const verbs: readonly Verb[] = [
   },
   {
     name: 'release',
-    async prepare(simulation) {
-      await build(simulation);
-      await claimOne(simulation);
-    },
+    prepare: buildUsed,
     run: (simulation) => endClaim(partsOf(simulation), 'claim', 'released', 'ann'),
     ends: [
       [1, true],
@@ -114,17 +122,70 @@ const verbs: readonly Verb[] = [
       [0, false],
     ],
   },
+  {
+    name: 'reset of a host',
+    prepare: build,
+    run: (simulation) => resetHost(partsOf(simulation), 'h', 'op'),
+    ends: [
+      [1, false],
+      [2, false],
+    ],
+  },
+  {
+    name: 'clean of a host',
+    prepare: build,
+    run: (simulation) => cleanHost(partsOf(simulation), 'h', 'op'),
+    ends: [
+      [1, false],
+      [0, false],
+    ],
+  },
+  {
+    name: 'drain of a host',
+    prepare: buildUsed,
+    async run(simulation) {
+      await drainHost(partsOf(simulation), 'h', 0, 'op');
+      await endClaim(partsOf(simulation), 'claim', 'released', 'ann');
+    },
+    ends: [
+      [1, true],
+      [2, false],
+    ],
+    closesHost: true,
+  },
+  {
+    name: 'a reset of a host that is cancelled',
+    prepare: build,
+    async run(simulation) {
+      const { id } = await resetHost(partsOf(simulation), 'h', 'op');
+      await cancelOperation(partsOf(simulation), id, 'op');
+    },
+    ends: [
+      [1, false],
+      [2, false],
+    ],
+  },
+  {
+    name: 'delete of a host with a used cluster',
+    prepare: buildUsed,
+    run: (simulation) => deleteHost(partsOf(simulation), 'h', true, 'op'),
+    ends: [
+      [1, true],
+      [0, false],
+    ],
+    takesHost: true,
+  },
 ];
 
 async function play(
   t: TestContext,
-  { prepare, run, ends }: Verb,
+  { prepare, run, ends, takesHost = false, closesHost = false }: Verb,
   step: number,
 ): Promise<{ readonly wasKilled: boolean; readonly end: number }> {
   const killer = new Killer();
   const real = await sqliteFactory.open(t);
   const simulation = await createSimulation(killer.database(real), 1, [pair]);
-  await simulation.addHost('h');
+  await simulation.addHost('h', { autofill: true });
   killer.watch(simulation, 'h');
   await prepare(simulation);
   killer.killAt(step);
@@ -160,7 +221,21 @@ async function play(
   );
   const ports = await real.get<{ count: number }>('select count(*) as count from ports');
   assert.equal(ports?.count, cluster ? 1 : 0, say('ports'));
-  assert.equal((await simulation.store.host('h'))?.clusters, cluster ? 1 : 0, say('places'));
+  const host = await simulation.store.host('h');
+  assert.equal(host?.clusters, takesHost && !cluster ? undefined : cluster ? 1 : 0, say('places'));
+  if (host) {
+    const isOpen = host.state === 'active' && !host.spec.cordoned && host.spec.autofill;
+    assert.ok(isOpen || (closesHost && host.spec.cordoned), say(`the host is left ${JSON.stringify(host)}`));
+  }
+  const running = await simulation.store.runningOperations(10);
+  // Who drains a host waits for its users.
+  assert.deepEqual(
+    running.filter(({ verb }) => verb !== 'drain' || !cluster?.claim),
+    [],
+    say('operations'),
+  );
+  const claim = await simulation.store.claim('claim');
+  if (claim) assert.equal(claim.state, cluster?.claim === 'claim' ? 'bound' : 'ended', say('the claim'));
   return { wasKilled, end };
 }
 

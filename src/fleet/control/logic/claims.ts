@@ -55,6 +55,18 @@ export async function endClaim(parts: ClaimParts, id: string, reason: EndReason,
   }
 }
 
+/** Ends the claim of a cluster that goes, in the transaction that has it go. */
+export async function endClaimIn(
+  { store, append, now }: ClaimParts,
+  tx: Transaction,
+  id: string,
+  reason: EndReason,
+  actor: string,
+): Promise<void> {
+  const done = await store.endClaim(tx, id, reason, now());
+  if (done) await append(tx, [claimEvent(done, 'ClaimEnded', endMessage(done), actor)]);
+}
+
 /** Back to the pool: nobody's, and running again even if whoever had it has stopped it. */
 function recycled({ desired }: StoredCluster, nowMs: number): Partial<StoredCluster> {
   const free = { claim: '', owner: '', desired: desired === 'absent' ? desired : 'running' } as const;

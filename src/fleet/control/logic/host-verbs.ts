@@ -1,7 +1,8 @@
+import type { Transaction } from '#kernel/database/database.ts';
 import { aborted, Fault, failedPrecondition, invalidArgument, notFound } from '#kernel/fault.ts';
-import type { ClusterTemplate, HostSpec, HostUse, StoredCluster, StoredHost, StoredOperation } from '../store/store.ts';
+import type { ClusterTemplate, Goal, HostSpec, HostUse, StoredCluster, StoredHost, StoredOperation } from '../store/store.ts';
 import { buildCluster, hasRoom } from './build-cluster.ts';
-import { endClaim } from './claims.ts';
+import { endClaimIn } from './claims.ts';
 import { changesFor } from './cluster-verbs.ts';
 import type { ControlParts } from './control-parts.ts';
 import type { FleetEvent } from './events.ts';
@@ -112,7 +113,8 @@ export async function fillupHost(
     if (!cluster) break;
     built.push(cluster);
   }
-  return await begin(parts, { verb: 'fillup', kind: 'host', name, goal: 'ready', actor }, built);
+  const operation = { verb: 'fillup', kind: 'host', name, goal: 'ready', actor } as const;
+  return await parts.database.transaction((tx) => beginOperation(parts, tx, operation, built));
 }
 
 /** One more cluster of the first template that fits. `undefined`: the host is full or closed. */
@@ -145,70 +147,49 @@ export async function autofillHost(parts: ControlParts, name: string): Promise<b
 }
 
 /** Removes the free clusters. Autofill and scheduling are paused for that, and as before when it ends. */
-export async function cleanHost(parts: ControlParts, name: string, actor: string): Promise<StoredOperation> {
-  const host = await pause(parts, name, {});
-  const free = (await clustersOf(parts, name)).filter(({ claim }) => claim === '');
-  for (const { name: cluster } of free) await change(parts, cluster, 'delete', ({ claim }) => claim === '');
-  const restores = { autofill: host.spec.autofill, cordoned: host.spec.cordoned };
-  return await begin(parts, { verb: 'clean', kind: 'host', name, goal: 'gone', actor, restores }, free);
-}
+export const cleanHost = (parts: ControlParts, name: string, actor: string): Promise<StoredOperation> =>
+  orderHost(parts, name, actor, {
+    ...{ verb: 'clean', goal: 'gone', changes: {}, order: 'delete', restores: openness },
+    choose: (clusters) => clusters.filter(({ claim }) => claim === ''),
+  });
 
 /** Builds all clusters of an unused host anew. Errors: `host_used`. */
-export async function resetHost(parts: ControlParts, name: string, actor: string): Promise<StoredOperation> {
-  const before = await find(parts, name);
-  const refuse = (used: readonly StoredCluster[]): never => {
-    throw failedPrecondition(`Cannot reset host "${name}": ${used.length} of its clusters are used`, {
-      reason: 'host_used',
-      hint: `Have them released first: ${used
-        .slice(0, 5)
-        .map((cluster) => cluster.name)
-        .join(', ')}.`,
-    });
-  };
-  const usedOf = async () => (await clustersOf(parts, name)).filter(({ claim }) => claim !== '');
-  const used = await usedOf();
-  if (used.length > 0) return refuse(used);
-  const host = await pause(parts, name, { state: 'resetting' });
-  const restores = { autofill: before.spec.autofill, cordoned: before.spec.cordoned };
-  // Claimed between the question and the pause: a used cluster is never destroyed.
-  const now = await usedOf();
-  const all = now.length > 0 ? [] : await clustersOf(parts, name);
-  for (const { name: cluster } of all) await change(parts, cluster, 'reset', ({ claim }) => claim === '');
-  const operation = await begin(parts, { verb: 'reset', kind: 'host', name: host.name, goal: 'renewed', actor, restores }, all);
-  return now.length > 0 ? refuse(now) : operation;
-}
+export const resetHost = (parts: ControlParts, name: string, actor: string): Promise<StoredOperation> =>
+  orderHost(parts, name, actor, {
+    ...{ verb: 'reset', goal: 'renewed', changes: { state: 'resetting' }, order: 'reset', restores: openness },
+    choose(clusters) {
+      const used = clusters.filter(({ claim }) => claim !== '');
+      if (used.length === 0) return clusters;
+      const some = used.slice(0, 5).map((cluster) => cluster.name);
+      throw failedPrecondition(`Cannot reset host "${name}": ${used.length} of its clusters are used`, {
+        reason: 'host_used',
+        hint: `Have them released first: ${some.join(', ')}.`,
+      });
+    },
+  });
 
 /** Waits until the used clusters are released; no cluster is given out or built meanwhile. The host stays cordoned afterwards. */
-export async function drainHost(parts: ControlParts, name: string, deadlineMs: number, actor: string): Promise<StoredOperation> {
-  await pause(parts, name, { state: 'draining' });
-  const used = (await clustersOf(parts, name)).filter(({ claim }) => claim !== '');
-  const deadline = deadlineMs > 0 ? { deadlineMs: parts.now() + deadlineMs } : {};
-  return await begin(
-    parts,
-    { verb: 'drain', kind: 'host', name, goal: 'unused', actor, ...deadline, restores: { cordoned: true } },
-    used,
-  );
-}
+export const drainHost = (parts: ControlParts, name: string, deadlineMs: number, actor: string): Promise<StoredOperation> =>
+  orderHost(parts, name, actor, {
+    ...{ verb: 'drain', goal: 'unused', changes: { state: 'draining' } },
+    ...(deadlineMs > 0 ? { deadlineMs: parts.now() + deadlineMs } : {}),
+    restores: ({ spec }) => ({ autofill: spec.autofill, cordoned: true }),
+    choose: (clusters) => clusters.filter(({ claim }) => claim !== ''),
+  });
 
 /** Errors: `host_used` without `force`, naming the claims; with it they end. */
-export async function deleteHost(parts: ControlParts, name: string, force: boolean, actor: string): Promise<StoredOperation> {
-  await find(parts, name);
-  const all = await clustersOf(parts, name);
-  const used = all.filter(({ claim }) => claim !== '');
-  if (all.length > 0 && !force) {
-    throw failedPrecondition(`Cannot delete host "${name}": ${all.length} clusters are there, ${used.length} of them used`, {
-      reason: 'host_used',
-      hint: '`clean` it of the free ones and have the others released, or use `force`, which ends their claims.',
-    });
-  }
-  await pause(parts, name, { state: 'deleting', deletedMs: parts.now() });
-  for (const { claim } of used) await endClaim(parts, claim, 'operator', actor);
-  for (const { name: cluster } of all) await change(parts, cluster, 'delete', () => true);
-  return await begin(parts, { verb: 'delete', kind: 'host', name, goal: 'gone', actor }, all);
-}
-
-const clustersOf = ({ store }: ControlParts, host: string): Promise<readonly StoredCluster[]> =>
-  store.clusters({ host }, '', clustersMax);
+export const deleteHost = (parts: ControlParts, name: string, force: boolean, actor: string): Promise<StoredOperation> =>
+  orderHost(parts, name, actor, {
+    ...{ verb: 'delete', goal: 'gone', changes: { state: 'deleting', deletedMs: parts.now() }, order: 'delete' },
+    choose(clusters) {
+      if (clusters.length === 0 || force) return clusters;
+      const used = clusters.filter(({ claim }) => claim !== '').length;
+      throw failedPrecondition(`Cannot delete host "${name}": ${clusters.length} clusters are there, ${used} of them used`, {
+        reason: 'host_used',
+        hint: '`clean` it of the free ones and have the others released, or use `force`, which ends their claims.',
+      });
+    },
+  });
 
 async function find({ store }: ControlParts, name: string): Promise<StoredHost & HostUse> {
   const host = await store.host(name);
@@ -216,38 +197,71 @@ async function find({ store }: ControlParts, name: string): Promise<StoredHost &
   throw notFound(`There is no host "${name}"`, { reason: 'host_missing', hint: '`cellar hosts` shows those there are.' });
 }
 
-/** Switches autofill and scheduling off. Result: the host as it was. */
-async function pause(parts: ControlParts, name: string, changes: Partial<StoredHost>): Promise<StoredHost> {
+const openness = ({ spec: { autofill, cordoned } }: StoredHost) => ({ autofill, cordoned });
+
+interface HostOrder {
+  readonly verb: string;
+  readonly goal: Goal;
+  readonly changes: Partial<StoredHost>;
+  /** Of the clusters there are, those it is about. Errors: why it may not be. */
+  readonly choose: (clusters: readonly StoredCluster[]) => readonly StoredCluster[];
+  /** What is asked of these; their claims end. Absent: nothing. */
+  readonly order?: 'delete' | 'reset';
+  /** What the host gets back in the end, from how it was. */
+  readonly restores?: (host: StoredHost) => StoredOperation['restores'];
+  readonly deadlineMs?: number;
+}
+
+/**
+ * Switches autofill and scheduling of a host off, orders its clusters, and notes the operation that switches them on again: all of it or
+ * nothing, since a host that was only closed would stay so when the platform is killed.
+ */
+async function orderHost(parts: ControlParts, name: string, actor: string, wanted: HostOrder): Promise<StoredOperation> {
+  const { store, database, look } = parts;
+  const { verb, goal, changes, choose, order, restores, deadlineMs = 0 } = wanted;
   for (;;) {
     const host = await find(parts, name);
+    if (verb !== 'delete') await assertOrderable(parts, host, verb);
     const paused = { ...host, ...changes, spec: { ...host.spec, autofill: false, cordoned: true } };
-    if ((await parts.database.transaction((tx) => parts.store.updateHost(tx, paused, host.version))) !== 'conflict') return host;
+    const begun = await database
+      .transaction(async (tx) => {
+        // First: from now on no cluster is added, and none is given out.
+        if ((await store.updateHost(tx, paused, host.version)) === 'conflict') throw retry;
+        const targets = choose(await store.clustersOn(tx, name));
+        for (const cluster of order ? targets : []) await orderIn(tx, cluster, order ?? 'delete');
+        const given = restores?.(host);
+        const operation = { verb, kind: 'host', name, goal, actor, deadlineMs, ...(given ? { restores: given } : {}) } as const;
+        return { targets, operation: await beginOperation(parts, tx, operation, targets) };
+      })
+      .catch((error: unknown) => {
+        if (error === retry) return undefined;
+        throw error;
+      });
+    if (!begun) continue;
+    for (const cluster of begun.targets) look(cluster.name);
+    return begun.operation;
+  }
+
+  async function orderIn(tx: Transaction, cluster: StoredCluster, what: 'delete' | 'reset'): Promise<void> {
+    if (cluster.claim !== '') await endClaimIn(parts, tx, cluster.claim, 'operator', actor);
+    const ordered = { ...changesFor(what, cluster, parts.now()), claim: '', owner: '' };
+    if ((await store.updateCluster(tx, cluster.name, cluster.version, ordered)) === 'conflict') throw retry;
   }
 }
 
-/** Changes what is wanted of a cluster as long as it may be. */
-async function change(
-  parts: ControlParts,
-  name: string,
-  verb: 'delete' | 'reset',
-  may: (cluster: StoredCluster) => boolean,
-): Promise<void> {
-  for (let cluster = await parts.store.cluster(name); cluster && may(cluster); cluster = await parts.store.cluster(name)) {
-    const now = cluster;
-    const done = await parts.database.transaction((tx) =>
-      parts.store.updateCluster(tx, name, now.version, changesFor(verb, now, parts.now())),
-    );
-    if (done === 'conflict') continue;
-    parts.look(name);
-    return;
-  }
+/** Two that close a host at once would not know how it was before. Errors: `host_going`, `host_busy`. */
+async function assertOrderable({ store }: ControlParts, { name, deletedMs }: StoredHost, verb: string): Promise<void> {
+  if (deletedMs > 0) throw failedPrecondition(`Cannot ${verb} host "${name}": it is being deleted`, { reason: 'host_going' });
+  const running = await store.operations({ kind: 'host', name, state: 'running' }, undefined, clustersMax);
+  const other = running.find(({ restores }) => restores !== undefined);
+  if (!other) return;
+  throw failedPrecondition(`Cannot ${verb} host "${name}": its ${other.verb} is going on`, {
+    reason: 'host_busy',
+    hint: `Wait for operation ${other.id}, or cancel it.`,
+  });
 }
 
-const begin = (
-  parts: ControlParts,
-  wanted: Parameters<typeof beginOperation>[2],
-  targets: readonly StoredCluster[],
-): Promise<StoredOperation> => parts.database.transaction((tx) => beginOperation(parts, tx, wanted, targets));
+const retry = new Error('The host or one of its clusters was changed meanwhile');
 
 async function assertSpec(parts: ControlParts, spec: HostSpec): Promise<void> {
   if (spec.portFirst > spec.portLast)

@@ -1,6 +1,6 @@
 import type { Transaction } from '#kernel/database/database.ts';
 import { failedPrecondition, notFound } from '#kernel/fault.ts';
-import type { StoredCluster, StoredOperation } from '../store/store.ts';
+import type { StoredCluster, StoredHost, StoredOperation } from '../store/store.ts';
 import type { ControlParts } from './control-parts.ts';
 import type { FleetEvent } from './events.ts';
 import { judgeOperation } from './judge-operation.ts';
@@ -40,7 +40,7 @@ export async function beginOperation(
 
 /** Looks how far the running operations are, and ends those that are there. */
 export async function judgeOperations(parts: ControlParts): Promise<void> {
-  const { database, store, append, now } = parts;
+  const { store, now } = parts;
   for (const operation of await store.runningOperations(runningMax)) {
     const clusters = new Map<string, StoredCluster>();
     for (const { cluster } of operation.targets) {
@@ -49,30 +49,22 @@ export async function judgeOperations(parts: ControlParts): Promise<void> {
     }
     const judged = judgeOperation(operation, clusters, now());
     if (!judged) continue;
-    await database.transaction(async (tx) => {
-      if (!(await store.updateOperation(tx, judged)) || judged.state === 'running') return;
-      const says = judged.state === 'done' ? 'is done' : `has failed: ${judged.message}`;
-      await append(tx, [operationEvent(judged, judged.state === 'done' ? 'OperationDone' : 'OperationFailed', says)]);
-    });
-    if (judged.state !== 'running') await restoreHost(parts, judged);
+    const says = judged.state === 'done' ? 'is done' : `has failed: ${judged.message}`;
+    const reason = judged.state === 'done' ? 'OperationDone' : 'OperationFailed';
+    await note(parts, judged, judged.state === 'running' ? [] : [operationEvent(judged, reason, says)]);
   }
 }
 
 /** Errors: `not_found`; `failed_precondition` with reason `operation_ended`. */
 export async function cancelOperation(parts: ControlParts, id: string, actor: string): Promise<StoredOperation> {
-  const { database, store, append, now } = parts;
+  const { store, now } = parts;
   const operation = await store.operation(id);
   if (!operation) throw notFound(`There is no operation "${id}"`, { reason: 'operation_missing' });
   const cancelled: StoredOperation = { ...operation, state: 'cancelled', endedMs: now(), message: `${actor} has cancelled it` };
-  const isCancelled = await database.transaction(async (tx) => {
-    const was = await store.updateOperation(tx, cancelled);
-    if (was) await append(tx, [operationEvent(cancelled, 'OperationCancelled', 'was cancelled')]);
-    return was;
-  });
+  const isCancelled = await note(parts, cancelled, [operationEvent(cancelled, 'OperationCancelled', 'was cancelled')]);
   if (!isCancelled) throw failedPrecondition(`Cannot cancel operation "${id}": it has ended`, { reason: 'operation_ended' });
   if (operation.goal === 'ready') await dropUnready(parts, operation);
   await dropWork(parts, operation);
-  await restoreHost(parts, operation);
   return cancelled;
 }
 
@@ -97,17 +89,40 @@ async function dropWork({ database, store, look, now }: ControlParts, { id, kind
   }
 }
 
-/** Gives back to a host what an operation has switched off for its time. */
-async function restoreHost({ database, store }: ControlParts, { kind, name, restores }: StoredOperation): Promise<void> {
-  if (kind !== 'host' || !restores) return;
-  for (let host = await store.host(name); host; host = await store.host(name)) {
-    const spec = { ...host.spec, ...restores };
-    const state = host.state === 'resetting' || host.state === 'draining' ? 'active' : host.state;
-    const restored = { ...host, spec, state } as const;
-    const { version } = host;
-    if ((await database.transaction((tx) => store.updateHost(tx, restored, version))) !== 'conflict') return;
+/**
+ * Notes how far an operation is; one that ends gives back to its host what it has switched off, at once, or the host would stay closed when
+ * the platform is killed in between. Says whether it was still running.
+ */
+async function note(
+  { database, store, append }: ControlParts,
+  operation: StoredOperation,
+  events: readonly FleetEvent[],
+): Promise<boolean> {
+  const { kind, name, restores, state } = operation;
+  const isRestoring = kind === 'host' && restores !== undefined && state !== 'running';
+  for (;;) {
+    const host = isRestoring ? await store.host(name) : undefined;
+    const noted = await database
+      .transaction(async (tx) => {
+        if (!(await store.updateOperation(tx, operation))) return false;
+        if (host && (await store.updateHost(tx, restored(host, restores), host.version)) === 'conflict') throw retry;
+        await append(tx, events);
+        return true;
+      })
+      .catch((error: unknown) => {
+        if (error === retry) return undefined;
+        throw error;
+      });
+    if (noted !== undefined) return noted;
   }
 }
+
+const restored = (host: StoredHost, restores: StoredOperation['restores']): StoredHost => {
+  const state = host.state === 'resetting' || host.state === 'draining' ? 'active' : host.state;
+  return { ...host, spec: { ...host.spec, ...restores }, state };
+};
+
+const retry = new Error('The host was changed meanwhile');
 
 export function operationEvent(
   { id, verb, kind, name, actor, state, about: facts }: StoredOperation,

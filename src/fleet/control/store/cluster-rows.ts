@@ -4,7 +4,10 @@ import type { Labels, ReservedPort } from '../../common/words.ts';
 import { freePlace, takePlace } from './host-rows.ts';
 import type { ClusterFilter, FleetStore, NewCluster, StoredCluster } from './store.ts';
 
-type ClusterVerbs = Pick<FleetStore, 'addCluster' | 'cluster' | 'clusters' | 'updateCluster' | 'removeCluster' | 'clusterNames'>;
+type ClusterVerbs = Pick<
+  FleetStore,
+  'addCluster' | 'cluster' | 'clusters' | 'clustersOn' | 'updateCluster' | 'removeCluster' | 'clusterNames'
+>;
 
 export interface ClusterRow {
   readonly name: string;
@@ -54,6 +57,8 @@ export function createClusterRows(database: Database): ClusterVerbs {
       }
       return found;
     },
+    clustersOn: async (tx, host) =>
+      (await tx.all<ClusterRow>(`select ${clusterColumns} from clusters where host = $1 order by name`, host)).map(clusterOf),
     async updateCluster(tx, name, version, changes) {
       const now = await find(tx, name);
       if (now?.version !== version) return 'conflict';
