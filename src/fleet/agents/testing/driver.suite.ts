@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Fault } from '#kernel/fault.ts';
+import { aborted, Fault } from '#kernel/fault.ts';
 import type { PlannedMember } from '../../blueprints/logic/plan-members.ts';
 import type { AgentType } from '../../common/words.ts';
 import type { Ability, ClusterRef, Driver, MemberQuestion, SeenMember } from '../../driver/driver.ts';
@@ -352,7 +352,7 @@ export function driverSuite({ type, skip, abilities, lacks = [], missingReason, 
 
       const cut = (async function* () {
         yield* archive.slice(0, Math.ceil(archive.length / 2));
-        throw new Error('the sender is gone');
+        throw aborted('the sender is gone');
       })();
       await assert.rejects(driver.loadVolume(ref, 'one', 'data', cut, patience()), /the sender is gone/);
       assert.equal(await run(list), after, 'what breaks off changes nothing');
