@@ -54,9 +54,16 @@ export interface PlanContext {
   readonly publicHosts?: Labels;
 }
 
-export interface MembersPlan {
-  readonly members: readonly PlannedMember[];
+/** What is needed to ask a cluster how it is, which happens far more often than it is made. */
+export interface ChecksPlan {
+  readonly members: readonly CheckedMember[];
   readonly health: readonly HealthRule[];
+}
+
+export type CheckedMember = Pick<PlannedMember, 'name' | 'role' | 'after' | 'ports' | 'ready'>;
+
+export interface MembersPlan extends ChecksPlan {
+  readonly members: readonly PlannedMember[];
   readonly endpoints: Labels;
   readonly connection: Labels;
 }
@@ -131,6 +138,71 @@ export function clusterWeight(blueprint: Blueprint, parameters: Labels): number 
  * Errors: `invalid_argument` with reason `blueprint_broken`.
  */
 export function planMembers(blueprint: Blueprint, context: PlanContext): MembersPlan {
+  const scene = sceneOf(blueprint, context);
+  const { expanded, members, render, renderAll } = scene;
+  const checks = checksOf(blueprint, scene);
+  return {
+    ...checks,
+    members: expanded.map(({ template }, at) => {
+      const own = members[at];
+      const { limits = {}, stop = {} } = template;
+      return {
+        ...(checks.members[at] as CheckedMember),
+        image: template.image === undefined ? '' : render(template.image, own),
+        command: template.command.map((text) => render(text, own)),
+        programs: template.programs ?? [],
+        environment: renderAll(template.environment, own),
+        volumes: Object.entries(template.volumes ?? {}).map(([volume, path]) => ({ name: volume, path })),
+        files: Object.entries(template.files ?? {}).map(([path, file]) => ({ ...file, path, text: render(file.text, own) })),
+        memoryBytesMax: (limits.memoryMiB ?? 0) * mebibyte,
+        cpuMillisMax: limits.cpuMillis ?? 0,
+        processesMax: limits.processes ?? 0,
+        stopSignal: stop.signal ?? 'SIGTERM',
+        stopTimeoutMs: stop.timeoutMs ?? stopTimeoutMsDefault,
+      };
+    }),
+    endpoints: renderAll(blueprint.endpoints),
+    connection: renderAll(blueprint.connection),
+  };
+}
+
+/** The part of `planMembers` that asking needs. Errors: the same. */
+export const planChecks = (blueprint: Blueprint, context: PlanContext): ChecksPlan =>
+  checksOf(blueprint, sceneOf(blueprint, context));
+
+function checksOf(blueprint: Blueprint, { expanded, members, render }: Scene): ChecksPlan {
+  return {
+    members: expanded.map(({ name, template, after }, at) => {
+      const own = members[at];
+      return {
+        ...{ name, role: template.role, after },
+        ports: Object.entries(template.ports ?? {}).map(([port, { port: inside, udp = false }]) => ({
+          name: port,
+          port: own?.ports[port]?.inside ?? inside,
+          hostPort: own?.ports[port]?.host ?? 0,
+          isUdp: udp,
+        })),
+        ready: (template.ready ?? []).map((question) => renderQuestion(question, (text) => render(text, own))),
+      };
+    }),
+    health: (blueprint.health ?? []).map((rule) => ({
+      ...rule,
+      ...(rule.atLeast === undefined ? {} : { atLeast: render(rule.atLeast) }),
+      ...(rule.growsSeconds === undefined ? {} : { growsSeconds: render(rule.growsSeconds) }),
+      ask: renderQuestion(rule.ask, (text) => render(text)),
+    })),
+  };
+}
+
+/** What the templates of a blueprint see, and how they are rendered. */
+interface Scene {
+  readonly expanded: readonly Expanded[];
+  readonly members: readonly MemberScope[];
+  readonly render: (text: string | number, member?: object) => string;
+  readonly renderAll: (texts?: Readonly<Record<string, string | number>>, member?: object) => Labels;
+}
+
+function sceneOf(blueprint: Blueprint, context: PlanContext): Scene {
   const { parameters, secrets, cluster, incarnation, agent } = context;
   const expanded = expand(blueprint, parameters);
   const members = expanded.map((one) => memberScope(one, context));
@@ -147,42 +219,10 @@ export function planMembers(blueprint: Blueprint, context: PlanContext): Members
       throw broken(blueprint, error);
     }
   };
-  const renderAll = (texts: Readonly<Record<string, string | number>> = {}, member?: object): Labels =>
-    Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, render(text, member)]));
   return {
-    members: expanded.map(({ name, template, after }, at) => {
-      const own = members[at];
-      const { limits = {}, stop = {} } = template;
-      return {
-        ...{ name, role: template.role, after },
-        image: template.image === undefined ? '' : render(template.image, own),
-        command: template.command.map((text) => render(text, own)),
-        programs: template.programs ?? [],
-        environment: renderAll(template.environment, own),
-        ports: Object.entries(template.ports ?? {}).map(([port, { port: inside, udp = false }]) => ({
-          name: port,
-          port: own?.ports[port]?.inside ?? inside,
-          hostPort: own?.ports[port]?.host ?? 0,
-          isUdp: udp,
-        })),
-        volumes: Object.entries(template.volumes ?? {}).map(([volume, path]) => ({ name: volume, path })),
-        files: Object.entries(template.files ?? {}).map(([path, file]) => ({ ...file, path, text: render(file.text, own) })),
-        memoryBytesMax: (limits.memoryMiB ?? 0) * mebibyte,
-        cpuMillisMax: limits.cpuMillis ?? 0,
-        processesMax: limits.processes ?? 0,
-        stopSignal: stop.signal ?? 'SIGTERM',
-        stopTimeoutMs: stop.timeoutMs ?? stopTimeoutMsDefault,
-        ready: (template.ready ?? []).map((question) => renderQuestion(question, (text) => render(text, own))),
-      };
-    }),
-    health: (blueprint.health ?? []).map((rule) => ({
-      ...rule,
-      ...(rule.atLeast === undefined ? {} : { atLeast: render(rule.atLeast) }),
-      ...(rule.growsSeconds === undefined ? {} : { growsSeconds: render(rule.growsSeconds) }),
-      ask: renderQuestion(rule.ask, (text) => render(text)),
-    })),
-    endpoints: renderAll(blueprint.endpoints),
-    connection: renderAll(blueprint.connection),
+    ...{ expanded, members, render },
+    renderAll: (texts = {}, member) =>
+      Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, render(text, member)])),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { HealthRule } from '../../blueprints/logic/blueprint.ts';
 import { type Judged, judgeHealth, type Progress, type RuleAnswer } from '../../blueprints/logic/judge-health.ts';
-import type { MembersPlan, PlannedMember } from '../../blueprints/logic/plan-members.ts';
+import type { CheckedMember, ChecksPlan } from '../../blueprints/logic/plan-members.ts';
 import type { Driver, MemberQuestion, SeenMember } from '../../driver/driver.ts';
 import type { StoredCluster } from '../store/store.ts';
 
@@ -10,7 +10,7 @@ type Asked = Pick<StoredCluster, 'name' | 'incarnation'>;
 export async function askReady(
   driver: Driver,
   { name: cluster, incarnation }: Asked,
-  plan: MembersPlan,
+  plan: ChecksPlan,
   seen: readonly SeenMember[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, boolean>> {
@@ -26,7 +26,7 @@ export async function askReady(
 export async function askHealth(
   driver: Driver,
   { name: cluster, incarnation }: Asked,
-  plan: MembersPlan,
+  plan: ChecksPlan,
   seen: readonly SeenMember[],
   progress: Progress,
   nowMs: number,
@@ -57,7 +57,7 @@ function stateOf(seen: readonly SeenMember[], name: string): SeenMember['state']
   return seen.find(({ member }) => member === name)?.state;
 }
 
-function questionOf(member: PlannedMember, question: MemberQuestion['question']): MemberQuestion {
+function questionOf(member: CheckedMember, question: MemberQuestion['question']): MemberQuestion {
   const ports = Object.fromEntries(member.ports.map(({ name, port, hostPort }) => [name, { inside: port, host: hostPort }]));
   return { member: member.name, question, ports };
 }

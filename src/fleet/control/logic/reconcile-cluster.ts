@@ -5,7 +5,7 @@ import type { Log } from '#kernel/log.ts';
 import type { Blueprint } from '../../blueprints/logic/blueprint.ts';
 import type { Judged, Progress } from '../../blueprints/logic/judge-health.ts';
 import { makeSecrets } from '../../blueprints/logic/make-secrets.ts';
-import { type MembersPlan, planMembers } from '../../blueprints/logic/plan-members.ts';
+import { type PlanContext, type PlannedMember, planChecks, planMembers } from '../../blueprints/logic/plan-members.ts';
 import type { Driver } from '../../driver/driver.ts';
 import type { FleetStore, StoredCluster, StoredHost } from '../store/store.ts';
 import { askHealth, askReady } from './ask-cluster.ts';
@@ -46,7 +46,8 @@ export type AgainMs = number | undefined;
 
 /**
  * One look at one cluster: reads what is wanted, sees what is there, decides, notes the decision with its events, and acts. It may be cut off
- * anywhere and repeated. `sinceMs`: how new the look at its host has to be.
+ * anywhere and repeated. `sinceMs`: how new the look at its host has to be. `read`: the rows as they were read with all others; enough to find that
+ * there is nothing to do, and read again when there is.
  * Errors: `aborted` when the row changed meanwhile (look again); those of the database. Failures of the engine are noted, not thrown.
  */
 export async function reconcileCluster(
@@ -54,14 +55,15 @@ export async function reconcileCluster(
   name: string,
   sinceMs: number,
   signal: AbortSignal,
+  read?: { readonly cluster: StoredCluster; readonly host: StoredHost },
 ): Promise<AgainMs> {
   const { store, limits, now } = parts;
-  const cluster = await store.cluster(name);
+  const cluster = read?.cluster ?? (await store.cluster(name));
   if (!cluster) {
     parts.progress.delete(name);
     return undefined;
   }
-  const host = await store.hostRecord(cluster.host);
+  const host = read?.host ?? (await store.hostRecord(cluster.host));
   if (!host)
     throw new Fault(Code.DataLoss, `Cluster "${name}" lies on host "${cluster.host}", which is not there`, {
       reason: 'host_missing',
@@ -70,7 +72,9 @@ export async function reconcileCluster(
   const nowMs = now();
   const known = parts.progress.get(name);
   const remembered = known?.incarnation === cluster.incarnation ? known.rules : {};
-  const plan = await membersPlan(parts, cluster, host);
+  const blueprint = await parts.blueprintOf(cluster.digest);
+  const context = contextOf(parts, cluster, host);
+  const plan = planChecks(blueprint, context);
   let observation: Observation | 'unknown' = 'unknown';
   let judged: Judged | undefined;
   if (isSeen(sight)) {
@@ -97,7 +101,7 @@ export async function reconcileCluster(
       parts.log.debug('a cluster could not be asked', { cluster: name, error });
     }
   }
-  const { buildSeconds } = await parts.blueprintOf(cluster.digest);
+  const { buildSeconds } = blueprint;
   const { actions, changes, againMs } = planCluster({
     cluster,
     observation,
@@ -106,6 +110,8 @@ export async function reconcileCluster(
     limits: buildSeconds === undefined ? limits : { ...limits, buildMsMax: buildSeconds * 1000 },
     mayRebuild: parts.mayRebuild(cluster),
   });
+  const isIdle = actions.length === 0 && isSame(cluster, { ...changes, observedGeneration: cluster.generation });
+  if (read && !isIdle) return await reconcileCluster(parts, name, sinceMs, signal);
   // What is removed needs no copy any more.
   if (!cluster.work || actions.some(({ kind }) => kind === 'remove')) parts.mover?.leave(name);
   if (judged) parts.progress.set(name, { incarnation: cluster.incarnation, rules: judged.progress });
@@ -115,7 +121,7 @@ export async function reconcileCluster(
     return undefined;
   }
   if (actions.some(({ kind }) => kind === 'renew')) return 0;
-  const failure = await act(parts, noted, plan, actions, signal);
+  const failure = await act(parts, noted, () => planMembers(blueprint, context).members, actions, signal);
   if (failure) {
     parts.log.warn('a cluster could not be changed', { cluster: name, error: failure });
     await tell(parts, noted, failure);
@@ -124,13 +130,13 @@ export async function reconcileCluster(
   return againMs;
 }
 
-async function membersPlan(parts: ReconcileParts, cluster: StoredCluster, host: StoredHost): Promise<MembersPlan> {
+function contextOf(parts: ReconcileParts, cluster: StoredCluster, host: StoredHost): PlanContext {
   const { incarnation, parameters, secrets, ports, name } = cluster;
-  return planMembers(await parts.blueprintOf(cluster.digest), {
+  return {
     ...{ cluster: name, incarnation, parameters, secrets, ports },
     agent: host.spec.type,
     publicHost: parts.publicHost(host),
-  });
+  };
 }
 
 /** Writes what changes, with its events; nothing when nothing does. `undefined`: the cluster is gone now. */
@@ -185,7 +191,7 @@ function isSame(cluster: StoredCluster, changes: Partial<StoredCluster>): boolea
 async function act(
   parts: ReconcileParts,
   cluster: StoredCluster,
-  plan: MembersPlan,
+  plan: () => readonly PlannedMember[],
   actions: readonly Action[],
   signal: AbortSignal,
 ): Promise<Fault | undefined> {
@@ -197,7 +203,7 @@ async function act(
       if (action.kind === 'create')
         await driver?.create(
           ref,
-          plan.members.filter((member) => action.members.includes(member.name)),
+          plan().filter((member) => action.members.includes(member.name)),
           cluster.labels,
           signal,
         );

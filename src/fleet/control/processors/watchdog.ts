@@ -19,8 +19,8 @@ export interface WatchdogParts extends ReconcileParts {
   readonly autofill: (host: StoredHost) => Promise<boolean>;
   /** Before a host is gone for good; may run again. */
   readonly releaseHost?: (host: StoredHost) => Promise<void>;
-  /** After each look at everything. */
-  readonly afterPass: () => Promise<void>;
+  /** After each look at everything, with how long it took. Unit: milliseconds. */
+  readonly afterPass: (durationMs: number) => Promise<void>;
 }
 
 export interface Watchdog {
@@ -58,9 +58,14 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
   });
 
   /** Looks at one cluster and asks for the next look. */
-  async function lookAt(cluster: string, sinceMs: number, signal: AbortSignal): Promise<void> {
+  async function lookAt(
+    cluster: string,
+    sinceMs: number,
+    signal: AbortSignal,
+    read?: Parameters<typeof reconcileCluster>[4],
+  ): Promise<void> {
     try {
-      const againMs = await locks.run(cluster, () => reconcileCluster(parts, cluster, sinceMs, signal));
+      const againMs = await locks.run(cluster, () => reconcileCluster(parts, cluster, sinceMs, signal, read));
       if (againMs === undefined) hostsOf.delete(cluster);
       // A healthy one is looked at in the next pass anyway.
       else if (againMs < parts.periodMs()) queue.add(cluster, againMs);
@@ -78,6 +83,11 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
     const clusters = await all((after) => store.clusters({}, after, pageSize));
     guard.count(clusters);
     for (const { name, host } of clusters) hostsOf.set(name, host);
+    // A look at what was just removed may have left something behind.
+    if (parts.progress.size > clusters.length) {
+      const names = new Set(clusters.map(({ name }) => name));
+      for (const name of parts.progress.keys()) if (!names.has(name)) parts.progress.delete(name);
+    }
     const byHost = Map.groupBy(clusters, ({ host }) => host);
     const looks = hosts.map((host) => beginHost(host, byHost.get(host.name) ?? [], signal));
     // A host that takes long is gone on with, and holds up nobody else.
@@ -85,7 +95,7 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
     await expireClaims(signal);
     await serveWaiting(signal);
     await removeHosts(hosts);
-    await parts.afterPass();
+    await parts.afterPass(performance.now() - passMs);
   }
 
   /** Hosts that are to go and have nothing left on them. */
@@ -126,9 +136,9 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
       const sinceMs = passMs;
       const left = clusters.values();
       const lane = async (): Promise<void> => {
-        for (const { name } of left) {
+        for (const cluster of left) {
           signal.throwIfAborted();
-          await lookAt(name, sinceMs, signal);
+          await lookAt(cluster.name, sinceMs, signal, { cluster, host });
         }
       };
       await Promise.all(Array.from({ length: parts.hostConcurrency }, lane));
