@@ -8,6 +8,7 @@ import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import { serveStreams } from '#kernel/streams/remote.ts';
 import { keepTrimmed } from '#kernel/streams/trim.ts';
+import manifest from '../../../package.json' with { type: 'json' };
 import { planMembers } from '../blueprints/logic/plan-members.ts';
 import type { EngineRef } from '../driver/driver.ts';
 import { createRemoteDriver } from '../driver/remote-driver.ts';
@@ -33,7 +34,7 @@ import { clustersRpc } from './rpc/clusters-controller.ts';
 import { engineRpc } from './rpc/engine-controller.ts';
 import { hostsRpc } from './rpc/hosts-controller.ts';
 import { eventMessage } from './rpc/messages.ts';
-import { operationsRpc } from './rpc/operations-controller.ts';
+import { lastEvents, operationsRpc } from './rpc/operations-controller.ts';
 import { snapshotsRpc } from './rpc/snapshots-controller.ts';
 import { webhooksRpc } from './rpc/webhooks-controller.ts';
 import type { settings } from './settings.ts';
@@ -180,7 +181,10 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   return {
     bindings: [
       hostsRpc({ ...parts, sights, remoteAgents }),
-      clustersRpc({ ...parts, sights, planOf }),
+      clustersRpc({
+        ...{ ...parts, sights, planOf, version: manifest.version },
+        eventsOf: (cluster, last, patience) => lastEvents(events, cluster, last, patience),
+      }),
       engineRpc({ ...parts, engine, statistics, events, planOf }),
       operationsRpc({ ...parts, events }),
       snapshotsRpc({ ...parts, planOf, files, snapshotLimits }),

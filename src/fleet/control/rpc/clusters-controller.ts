@@ -2,23 +2,21 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Clusters, ListClustersRequest_Use } from '#gen/cellar/fleet/v1/clusters_pb.ts';
 import type { Call } from '#kernel/calls/call.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
-import { Code, Fault, failedPrecondition } from '#kernel/fault.ts';
+import { failedPrecondition } from '#kernel/fault.ts';
 import { cutPage, decodePageToken, pageSizeDefault } from '#kernel/paging.ts';
-import type { MembersPlan } from '../../blueprints/logic/plan-members.ts';
 import { buildCluster } from '../logic/build-cluster.ts';
 import { isOperator, visibleCluster } from '../logic/cluster-access.ts';
 import { type ClusterVerb, orderCluster } from '../logic/cluster-verbs.ts';
-import type { ControlParts } from '../logic/control-parts.ts';
 import { type HostSights, isSeen } from '../logic/host-sights.ts';
 import type { ClusterFilter, StoredCluster } from '../store/store.ts';
+import { type DumpParts, dumpCluster } from './dump-cluster.ts';
 import { clusterMessage, operationMessage, readClusterState, readHealth, readSelector } from './messages.ts';
 
 const list = 'clusters';
 const tailDefault = 100;
 
-export interface ClustersParts extends ControlParts {
+export interface ClustersParts extends DumpParts {
   readonly sights: HostSights;
-  readonly planOf: (cluster: StoredCluster) => Promise<MembersPlan>;
 }
 
 export function clustersRpc(parts: ClustersParts): Binding {
@@ -101,9 +99,10 @@ export function clustersRpc(parts: ClustersParts): Binding {
       const { ref, driver } = await reach(name, call);
       return await driver.exec(ref, member, command, call.signal);
     },
-    // biome-ignore lint/correctness/useYield: there is nothing yet.
-    async *dumpCluster() {
-      throw new Fault(Code.Unimplemented, 'Clusters cannot be dumped yet');
+    async *dumpCluster({ name }, { caller, signal }) {
+      const cluster = await visibleCluster(store, name, caller);
+      for await (const data of dumpCluster(parts, cluster, isOperator(caller), signal))
+        yield { contentType: 'application/gzip', data };
     },
     async getConnection({ name }, { caller }) {
       const cluster = await visibleCluster(store, name, caller);

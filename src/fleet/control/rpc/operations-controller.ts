@@ -90,6 +90,18 @@ export function operationsRpc(parts: OperationsParts): Binding {
   });
 }
 
+/** The last so many events of a cluster, oldest first. */
+export async function* lastEvents(
+  feed: EventFeed,
+  cluster: string,
+  last: number,
+  signal: AbortSignal,
+): AsyncGenerator<FleetEvent> {
+  const fits = (event: FleetEvent): boolean => event.cluster === cluster;
+  const after = await placeOfLast(feed, last, fits, signal);
+  yield* watchEvents(feed, { after, isFollowing: false }, fits, signal);
+}
+
 /** The position before the last so many events that fit. */
 async function placeOfLast(
   { source, oldest }: EventFeed,
