@@ -1,4 +1,5 @@
-import type { OperationTarget, StoredCluster, StoredOperation } from '../store/store.ts';
+import type { Goal, OperationTarget, StoredCluster, StoredOperation } from '../store/store.ts';
+import type { Desired } from './model.ts';
 
 /** Repairs in a row after which an operation says that a cluster has failed; the watchdog goes on trying. */
 const repairsMax = 3;
@@ -19,9 +20,10 @@ export function judgeOperation(
   const isEnded = isOver || done + bad.length === operation.targets.length;
   const isDone = done === operation.targets.length;
   const first = bad[0] && clusters.get(bad[0].target.cluster);
-  const why = first?.conditions.find(
+  const seen = first?.conditions.find(
     ({ type, status }) => (type === 'Built' || type === 'Healthy') && status === 'false',
   )?.message;
+  const why = first && isSuperseded(operation, first) ? 'something else was wanted of it meanwhile' : seen;
   const message = isDone
     ? ''
     : bad[0]
@@ -33,6 +35,15 @@ export function judgeOperation(
   const reason = state !== 'failed' ? '' : isOver ? 'deadline_passed' : 'clusters_failed';
   if (state === 'running' && done === operation.done && bad.length === operation.failed) return undefined;
   return { ...operation, state, done, failed: bad.length, message, reason, endedMs: isEnded ? nowMs : 0 };
+}
+
+const needs: Partial<Record<Goal, Desired>> = {
+  ...{ ready: 'running', restarted: 'running', renewed: 'running', stopped: 'stopped', gone: 'absent' },
+};
+
+/** Whether the goal will not be reached, since people have wanted something else after that. */
+function isSuperseded({ goal }: Pick<StoredOperation, 'goal'>, { desired }: StoredCluster): boolean {
+  return (needs[goal] ?? desired) !== desired;
 }
 
 function judge(
@@ -53,6 +64,7 @@ function judge(
     ...{ saved: false, loaded: false },
   }[goal];
   if (isReached) return 'done';
+  if (isSuperseded({ goal }, cluster)) return 'failed';
   const isStuck = (goal === 'ready' || goal === 'renewed' || goal === 'restarted') && cluster.repairs >= repairsMax;
   return isStuck ? 'failed' : 'running';
 }

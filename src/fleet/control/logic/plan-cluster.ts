@@ -46,6 +46,23 @@ export interface ClusterPlan {
  * What could not be asked is left alone. A used cluster is started again and never destroyed; a free one that is sick is built anew.
  */
 export function planCluster(input: PlanInput): ClusterPlan {
+  const past = inThePast(input);
+  const { changes, ...rest } = planToday({ ...input, cluster: { ...input.cluster, ...past } });
+  return { ...rest, changes: { ...past, ...changes } };
+}
+
+/** The clock may have been set back: what lies ahead then counts as now, and a pause is not longer than the longest there is. */
+function inThePast({ cluster, nowMs, limits }: PlanInput): Partial<ClusterRecord> {
+  const { sinceMs, readyMs, repairAfterMs } = cluster;
+  const pausedMs = nowMs + limits.repair.maxMs;
+  return {
+    ...(sinceMs > nowMs ? { sinceMs: nowMs } : {}),
+    ...(readyMs !== undefined && readyMs > nowMs ? { readyMs: nowMs } : {}),
+    ...(repairAfterMs > pausedMs ? { repairAfterMs: pausedMs } : {}),
+  };
+}
+
+function planToday(input: PlanInput): ClusterPlan {
   const { cluster, observation, limits } = input;
   if (observation === 'unknown') return unreachable(input);
   const old = observation.members.filter(({ incarnation }) => incarnation !== cluster.incarnation);
