@@ -74,11 +74,64 @@ export function register(program: CliCommand, context: CliContext): void {
     .action(async (name: string, member: string, command: string[]) =>
       (await actions()).execInCluster(context, name, member, command),
     );
+  verb('dump', 'Write all that whoever helps needs to see to an archive: record, plan, events, logs; without secrets.')
+    .option('-o, --output <file>', 'Where to; "-" is standard output. Default: the name of the cluster with .tar.gz.')
+    .completesOptions({ output: 'local-path' })
+    .example('cellar cluster dump evm-dev-a1b2c3', 'Ask for help')
+    .action(async (name: string, options: { output?: string }) =>
+      (await import('../actions/dump-cluster.ts')).dumpCluster(context, name, options),
+    );
+  registerSnapshots(cluster as CliCommand, context);
   verb('connection', 'Show all that a client needs to connect: addresses, passwords, files.')
     .option('-o, --out <dir>', 'Write the files to this folder, for this account only.')
     .completesOptions({ out: 'local-path' })
     .example('cellar cluster connection evm-dev-a1b2c3', 'What do I need?')
     .action(async (name: string, options: { out?: string }) =>
       (await import('../actions/connection-bundle.ts')).showConnection(context, name, options),
+    );
+}
+
+function registerSnapshots(cluster: CliCommand, context: CliContext): void {
+  const snapshot = cluster.command('snapshot').description('What the volumes of a cluster held, to go back to.');
+  const actions = () => import('../actions/cluster-snapshots.ts');
+  const one = (name: string, description: string): CliCommand =>
+    snapshot
+      .command(name)
+      .description(description)
+      .argument('<name>', 'cluster')
+      .argument('<snapshot>', 'as `list` shows it')
+      .completes('cluster', 'none')
+      .option('-y, --yes', 'Do not ask.') as CliCommand;
+
+  snapshot
+    .command('create')
+    .description('Stop all members of a cluster, save their volumes, and start them again.')
+    .argument('<name>', 'cluster')
+    .completes('cluster', 'none')
+    .option('--name <name>', 'Default: one is made up of the time.')
+    .option('--no-wait', 'Return when the work has begun.')
+    .example('cellar cluster snapshot create etcd-a1b2c3 --name before-upgrade', 'Keep how it is')
+    .action(async (name: string, options: { name?: string; wait?: boolean }) =>
+      (await actions()).takeSnapshot(context, name, options),
+    );
+  snapshot
+    .command('list')
+    .alias('ls')
+    .description('List snapshots of one cluster, or of all.')
+    .argument('[name]', 'cluster')
+    .completes('cluster', 'none')
+    .example('cellar cluster snapshot list', 'What is there to go back to?')
+    .action(async (name: string | undefined) => (await actions()).listClusterSnapshots(context, name));
+  one('restore', 'Stop all members of a cluster, put back what their volumes held, and start them again.')
+    .option('--no-wait', 'Return when the work has begun.')
+    .example('cellar cluster snapshot restore etcd-a1b2c3 before-upgrade', 'Go back')
+    .action(async (name: string, which: string, options: { yes?: boolean; wait?: boolean }) =>
+      (await actions()).restoreClusterSnapshot(context, name, which, options),
+    );
+  one('delete', 'Delete a snapshot.')
+    .alias('rm')
+    .example('cellar cluster snapshot delete etcd-a1b2c3 before-upgrade', 'Delete one')
+    .action(async (name: string, which: string, options: { yes?: boolean }) =>
+      (await actions()).deleteClusterSnapshot(context, name, which, options),
     );
 }
