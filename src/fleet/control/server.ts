@@ -110,7 +110,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   const files = new SnapshotFiles(join(micro.folder, 'snapshots'));
   const mover = createVolumeMover({
     ...{ database, store, driverOf, files, commit, now, log, look: parts.look },
-    sizeBytesMax: () => settings.snapshotMiBMax * mebibyte,
+    sizeBytesMax: () => settings.snapshotSizeMaxMib * mebibyte,
   });
   const guard = new StormGuard({ sickMin: settings.sickAtOnce, sickShareMax: settings.sickPercent / 100 });
   const watchdog = createWatchdog({
@@ -176,7 +176,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   });
   const snapshotLimits = () => ({
     countMax: settings.snapshotsPerCluster,
-    totalBytesMax: settings.snapshotsMiBMax * mebibyte,
+    totalBytesMax: settings.snapshotsSizeMaxMib * mebibyte,
   });
   return {
     bindings: [

@@ -53,14 +53,14 @@ export const settings = {
   }),
   claimsPerUser: integer({ default: 5, min: 1, max: 1_000_000, meaning: 'Clusters one user may have at a time.' }),
   snapshotsPerCluster: integer({ default: 5, min: 0, max: 1000, meaning: 'Snapshots of one cluster that are kept at a time.' }),
-  snapshotMiBMax: integer({
+  snapshotSizeMaxMib: integer({
     default: 51_200,
     min: 1,
     max: 2 ** 40,
     unit: 'MiB',
     meaning: 'The most that one snapshot may take on disk; a larger one fails.',
   }),
-  snapshotsMiBMax: integer({
+  snapshotsSizeMaxMib: integer({
     default: 204_800,
     min: 1,
     max: 2 ** 40,

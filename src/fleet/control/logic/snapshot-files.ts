@@ -176,7 +176,7 @@ async function writeVolume(
       if (sizeBytes > sizeBytesMax) {
         throw exhausted('The snapshot would be larger than snapshots may be', {
           reason: 'snapshot_too_large',
-          hint: 'Raise the setting fleet.snapshotMiBMax.',
+          hint: 'Raise the setting fleet.snapshotSizeMaxMib.',
         });
       }
       hash.update(piece);

@@ -47,7 +47,7 @@ export async function takeSnapshot(
   if ((await store.snapshotBytes()) >= totalBytesMax) {
     throw exhausted('All snapshots together take as much space as they may', {
       reason: 'snapshots_full',
-      hint: 'Delete some first, or raise the setting fleet.snapshotsMiBMax.',
+      hint: 'Delete some first, or raise the setting fleet.snapshotsSizeMaxMib.',
     });
   }
   const { abilities, version } = await (await parts.driverOf(cluster.host)).probe(AbortSignal.timeout(probeMs));
