@@ -127,11 +127,11 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     periodMs: () => settings.lookSeconds * 1000,
     concurrency: settings.buildsAtOnce,
     hostConcurrency: settings.buildsAtOncePerHost,
-    autofill: (host) => autofillHost(parts, host.name),
+    autofill: (host) => autofillHost({ ...parts, append: commit }, host.name),
     releaseHost: (host) => remoteAgents.revoke(host),
     afterPass: async () => {
       await tidySnapshots({ ...parts, files });
-      await judgeOperations(parts);
+      await judgeOperations({ ...parts, append: commit });
       await statistics.sample();
     },
   });

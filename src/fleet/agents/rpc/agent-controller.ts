@@ -12,8 +12,11 @@ export function agentRpc(drivers: DriverPool): Binding {
   /** The newest epoch seen of each fleet: whoever comes with an older one was overtaken while it did not know. */
   const epochs = new Map<string, bigint>();
 
+  /** From the first question of a watchdog on, nobody before it changes what it has seen. */
   const reach = (engine: EngineRefMessage | undefined): Promise<Driver> => {
     if (!engine) throw invalidArgument('The request names no engine');
+    const { fleet, epoch } = engine;
+    if (epoch > (epochs.get(fleet) ?? 0n)) epochs.set(fleet, epoch);
     return drivers(readEngine(engine));
   };
   const change = (engine: EngineRefMessage | undefined): Promise<Driver> => {
@@ -21,7 +24,6 @@ export function agentRpc(drivers: DriverPool): Binding {
     const newest = epochs.get(fleet) ?? 0n;
     if (epoch < newest)
       throw aborted(`Epoch ${epoch} has been overtaken by ${newest}: another watchdog works now`, { reason: 'epoch_passed' });
-    epochs.set(fleet, epoch);
     return reach(engine);
   };
 
@@ -68,7 +70,7 @@ export function agentRpc(drivers: DriverPool): Binding {
         yield { members: members.map((one) => ({ ...one, memoryBytes: BigInt(one.memoryBytes) })) };
     },
     exec: async ({ engine, cluster, incarnation, member, command }, { signal }) =>
-      (await change(engine)).exec({ cluster, incarnation }, member, command, signal),
+      (await reach(engine)).exec({ cluster, incarnation }, member, command, signal),
     async *saveVolume({ engine, cluster, incarnation, member, volume }, { signal }) {
       const driver = await reach(engine);
       for await (const data of driver.saveVolume({ cluster, incarnation }, member, volume, signal)) yield { data };

@@ -14,9 +14,9 @@ export function hostChanges(host: StoredHost, sight: HostSight | NotSeen, nowMs:
     return { state, failures: 0, seenMs: nowMs, conditions: [reachable(sight, nowMs)] };
   }
   const failures = Math.min(host.failures + 1, failuresMax);
-  if (failures === host.failures) return undefined;
   if (failures < failuresMax) return { failures };
   const state = stays.includes(host.state) ? host.state : 'unreachable';
+  if (failures === host.failures && state === host.state) return undefined;
   return { state, failures, conditions: [reachable(sight, nowMs)] };
 }
 

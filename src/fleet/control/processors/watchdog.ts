@@ -161,8 +161,9 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
         message: `Host ${host.name} ${message}`,
       } as const;
       const reason = changes.state === 'active' ? 'HostAnswers' : 'HostUnreachable';
-      await parts.commit(tx, isNews ? [{ ...event, reason, severity: changes.state === 'active' ? 'info' : 'error' }] : []);
-      await store.updateHost(tx, { ...host, ...changes }, host.version);
+      const severity = changes.state === 'active' ? 'info' : 'error';
+      const isNoted = (await store.updateHost(tx, { ...host, ...changes }, host.version)) !== 'conflict';
+      await parts.commit(tx, isNews && isNoted ? [{ ...event, reason, severity }] : []);
     });
   }
 
@@ -170,13 +171,12 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
   async function removeOrphans(host: StoredHost, seen: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     for (const cluster of seen) {
       // Asked now, not before: it may have been made since the look began.
-      if (await store.cluster(cluster)) continue;
+      if ((await store.cluster(cluster))?.host === host.name) continue;
       const sight = await sights.since(host.name, 0, signal);
       if (!isSeen(sight)) return;
       const { members, leftovers } = sight.of(cluster);
       const driver = await parts.driverOf(host.name);
-      for (const incarnation of new Set([...members, ...leftovers].map((one) => one.incarnation)))
-        await driver.remove({ cluster, incarnation }, signal);
+      // Told before it is done, as everything is: whoever was overtaken is refused here.
       await parts.database.transaction((tx) =>
         parts.commit(tx, [
           {
@@ -189,10 +189,12 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
               severity: 'warning',
               reason: 'OrphanRemoved',
             },
-            message: `Host ${host.name} had members of cluster ${cluster}, which is not there; they were removed`,
+            message: `Host ${host.name} had members of cluster ${cluster}, which is not there; they are removed`,
           },
         ]),
       );
+      for (const incarnation of new Set([...members, ...leftovers].map((one) => one.incarnation)))
+        await driver.remove({ cluster, incarnation }, signal);
     }
   }
 
