@@ -28,6 +28,7 @@ import { tidySnapshots } from './logic/tidy-snapshots.ts';
 import { keepLeased } from './processors/keep-leased.ts';
 import { startWebhooks } from './processors/start-webhooks.ts';
 import { createVolumeMover } from './processors/volume-mover.ts';
+import { createHostWatches } from './processors/watch-hosts.ts';
 import { createWatchdog } from './processors/watchdog.ts';
 import { blueprintsRpc } from './rpc/blueprints-controller.ts';
 import { clustersRpc } from './rpc/clusters-controller.ts';
@@ -117,6 +118,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     ...{ database, store, sights, driverOf, guard, now, log, newSecret: parts.newSecret },
     blueprintOf: (digest) => shelf.byDigest(digest),
     ...{ commit, mover },
+    watches: createHostWatches({ driverOf, log, look: parts.look }),
     publicHost: ({ spec }) => publicHost(spec.address),
     limits: {
       ...{ buildMsMax: 2 * minuteMs, graceMs: 10_000, failuresMax: 3, successesMin: 2, everyMs: 5000, soonMs: 200 },

@@ -8,6 +8,7 @@ import { hostChanges } from '../logic/host-status.ts';
 import { type ReconcileParts, reconcileCluster } from '../logic/reconcile-cluster.ts';
 import type { StormGuard } from '../logic/storm-guard.ts';
 import type { StoredCluster, StoredHost } from '../store/store.ts';
+import type { HostWatches } from './watch-hosts.ts';
 
 export interface WatchdogParts extends ReconcileParts {
   readonly guard: StormGuard;
@@ -19,6 +20,8 @@ export interface WatchdogParts extends ReconcileParts {
   readonly autofill: (host: StoredHost) => Promise<boolean>;
   /** Before a host is gone for good; may run again. */
   readonly releaseHost?: (host: StoredHost) => Promise<void>;
+  /** Tells of what happens between two looks; absent: nothing does. */
+  readonly watches?: HostWatches;
   /** After each look at everything, with how long it took. Unit: milliseconds. */
   readonly afterPass: (durationMs: number) => Promise<void>;
 }
@@ -82,6 +85,7 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
     const hosts = await all((after) => store.hosts(after, pageSize));
     const clusters = await all((after) => store.clusters({}, after, pageSize));
     guard.count(clusters);
+    parts.watches?.keep(hosts, signal);
     for (const { name, host } of clusters) hostsOf.set(name, host);
     // A look at what was just removed may have left something behind.
     if (parts.progress.size > clusters.length) {
