@@ -84,9 +84,14 @@ export async function updateHost(
     }
     await assertSpec(parts, spec);
     const changed = { ...host, spec, generation: host.generation + 1, observedGeneration: host.generation + 1 };
+    const closing = await closingOf(parts, name);
     const done = await parts.database.transaction(async (tx) => {
+      const updated = await parts.store.updateHost(tx, changed, host.version);
+      if (updated === 'conflict') return updated;
+      // What is wanted of a host that is closed for a time is what it gets back.
+      if (closing) await parts.store.updateOperation(tx, { ...closing, restores: wantedBack(closing, changes) });
       await parts.append(tx, [hostEvent(name, 'HostChanged', `was changed: ${Object.keys(changes).join(', ')}`, actor)]);
-      return await parts.store.updateHost(tx, changed, host.version);
+      return updated;
     });
     if (done !== 'conflict') return done;
   }
@@ -250,15 +255,24 @@ async function orderHost(parts: ControlParts, name: string, actor: string, wante
 }
 
 /** Two that close a host at once would not know how it was before. Errors: `host_going`, `host_busy`. */
-async function assertOrderable({ store }: ControlParts, { name, deletedMs }: StoredHost, verb: string): Promise<void> {
+async function assertOrderable(parts: ControlParts, { name, deletedMs }: StoredHost, verb: string): Promise<void> {
   if (deletedMs > 0) throw failedPrecondition(`Cannot ${verb} host "${name}": it is being deleted`, { reason: 'host_going' });
-  const running = await store.operations({ kind: 'host', name, state: 'running' }, undefined, clustersMax);
-  const other = running.find(({ restores }) => restores !== undefined);
+  const other = await closingOf(parts, name);
   if (!other) return;
   throw failedPrecondition(`Cannot ${verb} host "${name}": its ${other.verb} is going on`, {
     reason: 'host_busy',
     hint: `Wait for operation ${other.id}, or cancel it.`,
   });
+}
+
+/** The operation that keeps a host closed until it ends. */
+async function closingOf({ store }: ControlParts, name: string): Promise<StoredOperation | undefined> {
+  const running = await store.operations({ kind: 'host', name, state: 'running' }, undefined, clustersMax);
+  return running.find(({ restores }) => restores !== undefined);
+}
+
+function wantedBack({ restores = {} }: StoredOperation, { autofill, cordoned }: Partial<HostSpec>): typeof restores {
+  return { ...restores, ...(autofill === undefined ? {} : { autofill }), ...(cordoned === undefined ? {} : { cordoned }) };
 }
 
 const retry = new Error('The host or one of its clusters was changed meanwhile');
