@@ -1,20 +1,28 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after } from 'node:test';
+import { after, before } from 'node:test';
 import { Agents } from '#gen/cellar/fleet/v1/agents_pb.ts';
 import { serviceCaller } from '#kernel/calls/caller.ts';
+import type { Micro } from '#kernel/services/service.ts';
 import { freePort, temporaryFolder, until } from '#kernel/testing/engines.ts';
 import { startTestPlatform } from '#kernel/testing/platform.ts';
 import { runAgent } from '#platform/run-agent.ts';
 import { catalogue } from '../../catalogue.ts';
 import { openCgroups } from '../agents/process/cgroups.ts';
+import { dockerMissing, startDocker, type TestDocker } from '../agents/testing/docker-engines.ts';
 import { driverSuite } from '../agents/testing/driver.suite.ts';
+import { imageMissing, importImage } from '../agents/testing/test-images.ts';
 import { agentService, relayService } from '../common/services.ts';
+import type { Driver } from '../driver/driver.ts';
 import { createRemoteDriver } from '../driver/remote-driver.ts';
 import { operator } from '../testing/fleet-platform.ts';
 import { fleetRelay } from './main.ts';
 
 // What every driver has to hold, over the connection of an agent that has dialled in.
+const skip =
+  process.env['CELLAR_TEST_LONG'] === '1'
+    ? (dockerMissing() ?? imageMissing('busybox'))
+    : 'the suite of Docker runs without an agent between; CELLAR_TEST_LONG=1 runs it with one, too';
 const { hasLimits } = await openCgroups();
 const folder = temporaryFolder();
 const listen = `127.0.0.1:${await freePort()}`;
@@ -45,21 +53,34 @@ async function runFor(host: string): Promise<void> {
 }
 
 const caller = serviceCaller('cellar.grpc.fleet.control');
+async function driverOf(host: string, type: 'process' | 'docker', address: string): Promise<Driver> {
+  await runFor(host);
+  const client: Micro['client'] = (desc, { service = '' } = {}) => relay.client(desc, caller, service);
+  const engine = { host, type, address, credentials: '', fleet: `${host}-${process.pid}`, isRemote: true };
+  return createRemoteDriver({ client }, engine, () => 1);
+}
+
 driverSuite({
   type: 'process',
   skip: process.platform === 'linux' ? undefined : 'local processes are run on Linux only',
   abilities: hasLimits ? ['exec', 'stats', 'limits', 'snapshot'] : ['exec', 'stats', 'snapshot'],
   missingReason: 'program_missing',
-  open: async () => ({
-    image: '',
-    port: freePort,
-    async driverOf(host) {
-      await runFor(host);
-      return createRemoteDriver(
-        { client: (desc, { service = '' } = {}) => relay.client(desc, caller, service) },
-        { host, type: 'process', address: '', credentials: '', fleet: `${host}-${process.pid}`, isRemote: true },
-        () => 1,
-      );
-    },
-  }),
+  open: async () => ({ image: '', port: freePort, driverOf: (fleet) => driverOf(fleet, 'process', '') }),
+});
+
+let docker: TestDocker | undefined;
+let image = '';
+before(async () => {
+  if (skip) return;
+  docker = await startDocker();
+  image = await importImage(docker.docker, 'busybox');
+});
+after(async () => await docker?.[Symbol.asyncDispose]());
+
+driverSuite({
+  type: 'docker',
+  skip,
+  abilities: ['exec', 'stats', 'limits', 'pause', 'snapshot'],
+  missingReason: 'image_missing',
+  open: async () => ({ image, port: freePort, driverOf: (fleet) => driverOf(fleet, 'docker', docker?.address ?? '') }),
 });

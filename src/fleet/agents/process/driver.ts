@@ -106,15 +106,18 @@ export function createProcessDriver({ folder, host, fleet, cgroups, log, now }: 
       const lost = (await strays(known)).filter((one) => cluster === undefined || one.cluster === cluster);
       return { members: [...seen, ...lost], leftovers };
     },
-    async create(ref, planned) {
-      for (const member of planned) {
-        const place = { ...ref, member: member.name };
-        await locks.run(markOf(place), async () => {
-          if (!(await folders.record(place))) await folders.make(place, { digest: memberDigest(member), member });
-          await members.run(place, member);
-        });
-      }
-    },
+    // A caller that gave up may be back before what it had asked for has ended, so making and removing wait for each other.
+    create: (ref, planned, _, signal) =>
+      locks.run(clusterMark(ref), async () => {
+        for (const member of planned) {
+          signal.throwIfAborted();
+          const place = { ...ref, member: member.name };
+          await locks.run(markOf(place), async () => {
+            if (!(await folders.record(place))) await folders.make(place, { digest: memberDigest(member), member });
+            await members.run(place, member);
+          });
+        }
+      }),
     async start(ref, names) {
       for (const name of names) {
         const place = await placeOf(ref, name);
@@ -128,14 +131,15 @@ export function createProcessDriver({ folder, host, fleet, cgroups, log, now }: 
         await locks.run(markOf(place), () => members.end(place));
       }
     },
-    async remove(ref) {
-      const places = await folders.members(ref);
-      await Promise.all(places.map((place) => locks.run(markOf(place), () => members.end(place))));
-      const known = new Set(places.map(markOf));
-      for (const { member, ...found } of await strays(known))
-        if (clusterMark(found) === clusterMark(ref)) await members.end({ ...ref, member });
-      return places.length + ((await folders.remove(ref)) ? 1 : 0);
-    },
+    remove: (ref) =>
+      locks.run(clusterMark(ref), async () => {
+        const places = await folders.members(ref);
+        await Promise.all(places.map((place) => locks.run(markOf(place), () => members.end(place))));
+        const known = new Set(places.map(markOf));
+        for (const { member, ...found } of await strays(known))
+          if (clusterMark(found) === clusterMark(ref)) await members.end({ ...ref, member });
+        return places.length + ((await folders.remove(ref)) ? 1 : 0);
+      }),
     async freePorts(ports) {
       const free = await Promise.all(ports.map(isFreePort));
       return ports.filter((_, at) => free[at]);
