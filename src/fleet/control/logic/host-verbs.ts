@@ -89,7 +89,7 @@ export async function updateHost(
       const updated = await parts.store.updateHost(tx, changed, host.version);
       if (updated === 'conflict') return updated;
       // What is wanted of a host that is closed for a time is what it gets back.
-      if (closing) await parts.store.updateOperation(tx, { ...closing, restores: wantedBack(closing, changes) });
+      if (closing) await parts.store.restoreInstead(tx, closing.id, opennessIn(changes));
       await parts.append(tx, [hostEvent(name, 'HostChanged', `was changed: ${Object.keys(changes).join(', ')}`, actor)]);
       return updated;
     });
@@ -271,9 +271,10 @@ async function closingOf({ store }: ControlParts, name: string): Promise<StoredO
   return running.find(({ restores }) => restores !== undefined);
 }
 
-function wantedBack({ restores = {} }: StoredOperation, { autofill, cordoned }: Partial<HostSpec>): typeof restores {
-  return { ...restores, ...(autofill === undefined ? {} : { autofill }), ...(cordoned === undefined ? {} : { cordoned }) };
-}
+const opennessIn = ({ autofill, cordoned }: Partial<HostSpec>): NonNullable<StoredOperation['restores']> => ({
+  ...(autofill === undefined ? {} : { autofill }),
+  ...(cordoned === undefined ? {} : { cordoned }),
+});
 
 const retry = new Error('The host or one of its clusters was changed meanwhile');
 

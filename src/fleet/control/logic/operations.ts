@@ -98,10 +98,12 @@ async function note(
   operation: StoredOperation,
   events: readonly FleetEvent[],
 ): Promise<boolean> {
-  const { kind, name, restores, state } = operation;
-  const isRestoring = kind === 'host' && restores !== undefined && state !== 'running';
+  const { id, kind, name, state } = operation;
+  const isRestoring = kind === 'host' && operation.restores !== undefined && state !== 'running';
   for (;;) {
     const host = isRestoring ? await store.host(name) : undefined;
+    // After the host: whoever changes what it gets back meanwhile changes the host as well.
+    const { restores } = (host && (await store.operation(id))) ?? operation;
     const noted = await database
       .transaction(async (tx) => {
         if (!(await store.updateOperation(tx, operation))) return false;

@@ -1,7 +1,10 @@
-import type { Database, SqlValue } from '#kernel/database/database.ts';
+import type { Database, SqlValue, Transaction } from '#kernel/database/database.ts';
 import type { FleetStore, StoredOperation } from './store.ts';
 
-type OperationVerbs = Pick<FleetStore, 'addOperation' | 'operation' | 'operations' | 'updateOperation' | 'runningOperations'>;
+type OperationVerbs = Pick<
+  FleetStore,
+  'addOperation' | 'operation' | 'operations' | 'updateOperation' | 'restoreInstead' | 'runningOperations'
+>;
 
 interface Row {
   readonly record: string;
@@ -31,12 +34,28 @@ export function createOperationRows(database: Database): OperationVerbs {
       return await list(`${where.join(' and ')} order by created_ms desc, id desc limit $${params.push(limit)}`, ...params);
     },
     async updateOperation(tx, operation) {
-      const { changes } = await tx.run(
-        "update operations set state = $2, record = $3 where id = $1 and state = 'running'",
-        ...[operation.id, operation.state, JSON.stringify(operation)],
-      );
-      return changes === 1;
+      const now = await lock(tx, operation.id);
+      if (!now) return false;
+      const { restores } = now;
+      await write(tx, { ...operation, ...(restores ? { restores } : {}) });
+      return true;
+    },
+    async restoreInstead(tx, id, restores) {
+      const now = await lock(tx, id);
+      if (now?.restores) await write(tx, { ...now, restores: { ...now.restores, ...restores } });
     },
     runningOperations: (limit) => list("state = 'running' order by created_ms, id limit $1", limit),
   };
+}
+
+/** Reads one that runs, and keeps it from changing until the transaction ends. */
+async function lock(tx: Transaction, id: string): Promise<StoredOperation | undefined> {
+  const { changes } = await tx.run("update operations set state = 'running' where id = $1 and state = 'running'", id);
+  const row = changes === 1 ? await tx.get<Row>('select record from operations where id = $1', id) : undefined;
+  return row && (JSON.parse(row.record) as StoredOperation);
+}
+
+async function write(tx: Transaction, operation: StoredOperation): Promise<void> {
+  const { id, state } = operation;
+  await tx.run('update operations set state = $2, record = $3 where id = $1', id, state, JSON.stringify(operation));
 }

@@ -255,6 +255,8 @@ export interface FleetStore extends SnapshotVerbs {
   ): Promise<readonly StoredOperation[]>;
   /** Only while it runs; says whether it did. */
   updateOperation(tx: Transaction, operation: StoredOperation): Promise<boolean>;
+  /** What its host gets back, when it has any; `updateOperation` leaves that as it is. */
+  restoreInstead(tx: Transaction, id: string, restores: NonNullable<StoredOperation['restores']>): Promise<void>;
   runningOperations(limit: number): Promise<readonly StoredOperation[]>;
 
   /** Texts stay as long as anything was made from them. */
