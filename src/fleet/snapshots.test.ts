@@ -67,6 +67,12 @@ test('etcd: what was written before a snapshot is there again, what was written 
   await put('later', 'goes on');
   assert.equal(await get('later', 2), 'goes on');
 
+  // The next incarnation knows nothing of it, and has other keys.
+  await fleet.done(await fleet.as(ann).clusters.resetCluster({ name: cluster }));
+  await so(ground, 'the cluster is empty', async () => (await get('before')) === '');
+  await fleet.done(await snapshots.restoreSnapshot({ cluster, name: 'first' }));
+  await so(ground, 'it has what was saved', async () => (await get('before', 2)) === 'kept');
+
   await assert.rejects(fleet.as(bob).snapshots.getSnapshot({ cluster, name: 'first' }), withReason('cluster_missing'));
   assert.deepEqual((await fleet.as(bob).snapshots.listSnapshots({ cluster: '-' })).snapshots, []);
   const [listed, ...others] = (await snapshots.listSnapshots({ cluster: '-' })).snapshots;

@@ -132,7 +132,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     autofill: (host) => autofillHost({ ...parts, append: commit }, host.name),
     releaseHost: (host) => remoteAgents.revoke(host),
     afterPass: async () => {
-      await tidySnapshots({ ...parts, files });
+      await tidySnapshots({ ...parts, files, commit });
       await judgeOperations({ ...parts, append: commit });
       await statistics.sample();
     },

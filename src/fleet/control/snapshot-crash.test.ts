@@ -10,6 +10,7 @@ import { sqliteFactory } from '#kernel/testing/databases.ts';
 import { createSimulatedDriver } from '../agents/simulated/driver.ts';
 import { planMembers } from '../blueprints/logic/plan-members.ts';
 import type { ClusterRef, Driver } from '../driver/driver.ts';
+import { orderCluster } from './logic/cluster-verbs.ts';
 import { judgeOperations } from './logic/operations.ts';
 import { SnapshotFiles } from './logic/snapshot-files.ts';
 import { restoreSnapshot, type SnapshotParts, takeSnapshot } from './logic/snapshot-verbs.ts';
@@ -26,13 +27,15 @@ blueprint: 1
 name: pair
 description: Two members, one after the other.
 agents: [simulated]
+secrets: { token: { bytes: 8 } }
 members:
   - { role: first, command: [first], volumes: { data: /data }, ports: { rpc: { port: 1 } }, ready: [{ tcp: { port: rpc } }] }
   - { role: second, command: [second], after: [first], volumes: { data: /data } }
 health:
   - { name: Silent, role: first, ask: { tcp: { port: rpc } }, message: It does not answer }
 `);
-const places = ['c.1.first.data', 'c.1.second.data'];
+const placesOf = (incarnation: number) => ['first', 'second'].map((member) => `c.${incarnation}.${member}.data`);
+const places = placesOf(1);
 
 interface Ground {
   readonly simulation: Simulation;
@@ -105,8 +108,9 @@ async function open(t: TestContext): Promise<Ground> {
       });
       const watchdog = simulation.newWatchdog({
         mover,
+        newSecret: () => String(++ids),
         afterPass: async () => {
-          await tidySnapshots(parts);
+          await tidySnapshots({ ...parts, commit: async () => killer.assertAlive() });
           await judgeOperations(parts);
         },
       });
@@ -129,10 +133,10 @@ async function clusterOf({ simulation }: Ground): Promise<StoredCluster> {
   return cluster;
 }
 
-const passesMax = 14;
+const passesMax = 12;
 
 /** Kills at a step of `order` and of what follows it, then lets the next platform live. Result: whether there was such a step. */
-async function play(ground: Ground, step: number, order: () => Promise<unknown>): Promise<boolean> {
+async function play(ground: Ground, step: number, order: () => Promise<unknown>, incarnations = [1]): Promise<boolean> {
   const { killer, simulation } = ground;
   killer.killAt(step);
   const unlessDead = (error: unknown): void => {
@@ -144,11 +148,8 @@ async function play(ground: Ground, step: number, order: () => Promise<unknown>)
   killer.revive();
   await ground.live(passesMax);
   const { state, health, work, incarnation } = await clusterOf(ground);
-  assert.deepEqual(
-    [state, health, work, incarnation],
-    ['ready', 'ok', undefined, 1],
-    `killed at step ${step}: the cluster is as before`,
-  );
+  assert.deepEqual([state, health, work], ['ready', 'ok', undefined], `killed at step ${step}: the cluster is well`);
+  assert.ok(incarnations.includes(incarnation));
   assert.ok([...simulation.world.host('h').members.values()].every((one) => one.state === 'running'));
   return wasKilled;
 }
@@ -200,6 +201,33 @@ test('killed at every step of a restore: all volumes hold what was saved, or non
     assert.ok(operations.every(({ state }) => state === 'done'));
     assert.equal(operations.length, first === 'one' ? 2 : 1);
     seen.add(first ?? '');
+  }
+  assert.ok(steps > 10 && seen.size === 2, `${steps} steps, ${[...seen]}`);
+  t.diagnostic(`${steps - 1} steps`);
+});
+
+test('killed at every step of a restore after a reset: the keys of the snapshot are there with its volumes, or neither', async (t) => {
+  const seen = new Set<string>();
+  let steps = 0;
+  for (let wasKilled = true; wasKilled; steps++) {
+    const ground = await prepared(t);
+    const { parts, simulation, held } = ground;
+    await takeSnapshot(parts, await clusterOf(ground), 's', 'ann');
+    await ground.live(passesMax);
+    const snapshot = await simulation.store.snapshot('c', 's');
+    assert.ok(snapshot?.state === 'ready');
+    await orderCluster(parts, { name: 'c', verb: 'reset', force: false, version: 0, isOwner: false, actor: 'ann' });
+    await ground.live(passesMax);
+    const reset = await clusterOf(ground);
+    assert.ok(reset.incarnation === 2 && reset.secrets['token'] !== undefined);
+    for (const place of placesOf(2)) held.set(place, 'two');
+    const order = async () => restoreSnapshot(parts, await clusterOf(ground), snapshot, 'ann');
+    wasKilled = await play(ground, steps + 1, order, [2, 3]);
+    const { incarnation, secrets } = await clusterOf(ground);
+    const isRestored = incarnation === 3;
+    assert.deepEqual(secrets, isRestored ? snapshot.secrets : reset.secrets);
+    for (const place of placesOf(incarnation)) assert.equal(held.get(place), isRestored ? 'one' : 'two');
+    seen.add(isRestored ? 'restored' : 'as it was');
   }
   assert.ok(steps > 10 && seen.size === 2, `${steps} steps, ${[...seen]}`);
   t.diagnostic(`${steps - 1} steps`);

@@ -82,7 +82,9 @@ export function changesFor(verb: ClusterVerb, cluster: StoredCluster, nowMs: num
       return { ...afresh, generation, desired: 'running', restarts: cluster.restarts + 1, sinceMs: nowMs };
     case 'delete':
       return cluster.desired === 'absent' ? {} : { generation, desired: 'absent', deletedMs: nowMs };
-    case 'reset':
-      return { ...afresh, generation, desired: 'running', isRecycling: true, state: 'recycling', health: 'unknown' };
+    case 'reset': {
+      const anew = { isRecycling: true, state: 'recycling', health: 'unknown', work: undefined } as const;
+      return { ...afresh, ...anew, generation, desired: 'running' };
+    }
   }
 }

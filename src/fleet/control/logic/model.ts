@@ -54,6 +54,10 @@ export interface VolumeWork {
   /** Ids of the snapshot, and of the operation that tells of it. */
   readonly snapshot: string;
   readonly operation: string;
+  /** Whose the cluster was. */
+  readonly claim: string;
+  /** Of a load, when the volumes need the keys of another incarnation: the cluster is first built anew with those, or has them now. */
+  readonly keys?: 'wanted' | 'there';
 }
 
 /** One member as its agent saw it. */

@@ -85,8 +85,9 @@ function planToday(input: PlanInput): ClusterPlan {
   const own = new Map(
     observation.members.filter(({ incarnation }) => incarnation === cluster.incarnation).map((seen) => [seen.member, seen]),
   );
-  if (cluster.work) return moving(input, own, sweep, cluster.work.kind);
-  if (cluster.desired === 'stopped') return stopping(input, own, sweep);
+  // One that is built anew with the keys of a snapshot has to be there first.
+  if (cluster.work && cluster.readyMs !== undefined) return moving(input, own, sweep, cluster.work.kind);
+  if (cluster.desired === 'stopped' && !cluster.work) return stopping(input, own, sweep);
   return running(input, own, sweep);
 }
 

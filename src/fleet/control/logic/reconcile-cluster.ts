@@ -14,7 +14,7 @@ import { type FleetEvent, factsOf } from './events.ts';
 import { type HostSights, isSeen } from './host-sights.ts';
 import type { Action, Observation } from './model.ts';
 import { type PlanLimits, planCluster } from './plan-cluster.ts';
-import type { VolumeMover } from './volume-work.ts';
+import { type VolumeMover, workAfterRenewal } from './volume-work.ts';
 
 export interface ReconcileParts {
   readonly database: Database;
@@ -80,7 +80,7 @@ export async function reconcileCluster(
   if (isSeen(sight)) {
     const { members, leftovers } = sight.of(name);
     const own = members.filter(({ incarnation }) => incarnation === cluster.incarnation);
-    const isAsked = cluster.desired === 'running' && !cluster.isRecycling;
+    const isAsked = (cluster.desired === 'running' || cluster.work !== undefined) && !cluster.isRecycling;
     try {
       const driver = await parts.driverOf(cluster.host);
       const isBuilding = cluster.readyMs === undefined;
@@ -165,14 +165,15 @@ async function note(
 
   async function renewal({ store: _ }: ReconcileParts, before: StoredCluster): Promise<Partial<StoredCluster>> {
     const blueprint = await parts.blueprintOf(before.digest);
-    const secrets = await makeSecrets(blueprint, before.parameters, parts.newSecret, now());
+    const work = workAfterRenewal(before);
+    const secrets = work ? before.secrets : await makeSecrets(blueprint, before.parameters, parts.newSecret, now());
     const fresh = { failures: 0, successes: 0, readyMs: undefined, restarted: before.restarts, conditions: [] };
     return {
       ...fresh,
       secrets,
       incarnation: before.incarnation + 1,
       isRecycling: false,
-      work: undefined,
+      work,
       state: 'building',
       health: 'unknown',
       sinceMs: now(),

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Transaction } from '#kernel/database/database.ts';
 import { aborted, Code, exhausted, Fault, failedPrecondition } from '#kernel/fault.ts';
@@ -60,7 +59,7 @@ export async function takeSnapshot(
   const snapshot: StoredSnapshot = {
     ...{ id: newId(), cluster: name, name: wanted || nameNow(now(), parts.newSecret(2)), claim, state: 'creating' },
     ...{ reason: '', message: '', blueprint, digest, parameters, incarnation, ports, volumes, sizeBytes: 0, actor },
-    ...{ secretsDigest: digestOf(cluster), createdMs: now() },
+    ...{ secrets: cluster.secrets, createdMs: now() },
   };
   return await begin(parts, cluster, { kind: 'save', snapshot: snapshot.id }, actor, (tx) =>
     store.addSnapshot(tx, snapshot, countMax),
@@ -68,7 +67,8 @@ export async function takeSnapshot(
 }
 
 /**
- * Has the watchdog stop a cluster's members, put back what their volumes held, and start them again.
+ * Has the watchdog stop a cluster's members, put back what their volumes held, and start them again; one that has other keys by now, since it was
+ * reset, is built anew with those of the snapshot first.
  * Errors: as above, and `failed_precondition` with reasons `snapshot_not_ready`, `snapshot_unfit`.
  */
 export async function restoreSnapshot(
@@ -85,7 +85,8 @@ export async function restoreSnapshot(
     throw failedPrecondition(`Snapshot "${snapshot.name}" does not fit cluster "${cluster.name}" any more: ${why}`, {
       reason: 'snapshot_unfit',
     });
-  return await begin(parts, cluster, { kind: 'load', snapshot: snapshot.id }, actor, async () => undefined);
+  const keys = isDeepStrictEqual(snapshot.secrets, cluster.secrets) ? {} : ({ keys: 'wanted' } as const);
+  return await begin(parts, cluster, { kind: 'load', snapshot: snapshot.id, ...keys }, actor, async () => undefined);
 }
 
 /** Errors: `failed_precondition` with reason `snapshot_busy`. */
@@ -119,15 +120,8 @@ export function whyUnfit(snapshot: StoredSnapshot, cluster: StoredCluster, volum
   if (!isDeepStrictEqual(snapshot.parameters, cluster.parameters)) return 'its parameters were others';
   if (!isDeepStrictEqual(snapshot.volumes, volumes)) return 'its members had other volumes';
   if (!isDeepStrictEqual(snapshot.ports, cluster.ports)) return 'its ports were others';
-  if (snapshot.secretsDigest !== digestOf(cluster))
-    return `it is of incarnation ${snapshot.incarnation}, whose keys went with it; this is incarnation ${cluster.incarnation}`;
   return undefined;
 }
-
-export const digestOf = ({ secrets }: Pick<StoredCluster, 'secrets'>): string =>
-  createHash('sha256')
-    .update(JSON.stringify(Object.entries(secrets).toSorted()))
-    .digest('hex');
 
 function assertIdle({ name, desired, isRecycling, readyMs, work }: StoredCluster, verb: string): void {
   const refuse = (why: string, reason: string): never => {
@@ -147,19 +141,19 @@ async function volumesOf({ planOf }: SnapshotParts, cluster: StoredCluster): Pro
 async function begin(
   parts: SnapshotParts,
   cluster: StoredCluster,
-  work: Omit<VolumeWork, 'operation'>,
+  work: Omit<VolumeWork, 'operation' | 'claim'>,
   actor: string,
   join: (tx: Transaction) => Promise<void>,
 ): Promise<StoredOperation> {
   const { database, store, look } = parts;
-  const { name, version, generation } = cluster;
+  const { name, version, generation, claim } = cluster;
   const operation = await database.transaction(async (tx) => {
     await join(tx);
     const [verb, goal] = work.kind === 'save' ? (['snapshot', 'saved'] as const) : (['restore', 'loaded'] as const);
     const begun = await beginOperation(parts, tx, { verb, kind: 'cluster', name, goal, actor }, [cluster]);
     // Nobody may claim it meanwhile.
     const changes = {
-      work: { ...work, operation: begun.id },
+      work: { ...work, claim, operation: begun.id },
       generation: generation + 1,
       state: 'stopping',
       health: 'unknown',

@@ -10,7 +10,8 @@ export interface TidyParts {
   readonly database: Database;
   readonly store: FleetStore;
   readonly files: SnapshotFiles;
-  readonly append: (tx: Transaction, events: readonly FleetEvent[]) => Promise<void>;
+  /** As of `ReconcileParts`. */
+  readonly commit: (tx: Transaction, events: readonly FleetEvent[]) => Promise<void>;
   readonly now: () => number;
 }
 
@@ -20,10 +21,13 @@ const sizeMax = 1000;
  * Ends what nobody works on any more: files of snapshots that are to go, snapshots and operations whose cluster was built anew, or left them for
  * another reason.
  */
-export async function tidySnapshots({ database, store, files, append, now }: TidyParts): Promise<void> {
+export async function tidySnapshots({ database, store, files, commit, now }: TidyParts): Promise<void> {
   for (const doomed of await store.doomedSnapshots(sizeMax)) {
     await files.remove(doomed);
-    await database.transaction((tx) => store.removeSnapshot(tx, doomed.id));
+    await database.transaction(async (tx) => {
+      await commit(tx, []);
+      await store.removeSnapshot(tx, doomed.id);
+    });
   }
   const cutOff = new Fault(Code.Aborted, 'It was cut off: the cluster was changed meanwhile', { reason: 'cut_off' });
   for (const { id, cluster } of await store.unfinishedSnapshots(sizeMax)) {
@@ -32,7 +36,10 @@ export async function tidySnapshots({ database, store, files, append, now }: Tid
     const snapshot = await store.snapshotOf(id);
     if (snapshot?.state !== 'creating') continue;
     await files.remove(snapshot);
-    await database.transaction((tx) => store.updateSnapshot(tx, failedSnapshot(snapshot, cutOff)));
+    await database.transaction(async (tx) => {
+      await commit(tx, []);
+      await store.updateSnapshot(tx, failedSnapshot(snapshot, cutOff));
+    });
   }
   for (const { id, goal, name } of await store.runningOperations(sizeMax)) {
     if (goal !== 'saved' && goal !== 'loaded') continue;
@@ -49,7 +56,7 @@ export async function tidySnapshots({ database, store, files, append, now }: Tid
     } as const;
     await database.transaction(async (tx) => {
       if (await store.updateOperation(tx, failed))
-        await append(tx, [operationEvent(failed, 'OperationFailed', `has failed: ${cutOff.message}`)]);
+        await commit(tx, [operationEvent(failed, 'OperationFailed', `has failed: ${cutOff.message}`)]);
     });
   }
 }

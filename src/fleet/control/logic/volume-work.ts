@@ -1,6 +1,7 @@
 import type { Fault } from '#kernel/fault.ts';
 import type { StoredSnapshot } from '../store/snapshot-store.ts';
 import type { StoredCluster } from '../store/store.ts';
+import type { VolumeWork } from './model.ts';
 
 /** Copies volumes of clusters whose members have stopped, beside the watchdog, since it may take long. */
 export interface VolumeMover {
@@ -11,6 +12,10 @@ export interface VolumeMover {
   /** Resolves when nothing is under way. */
   settled(): Promise<void>;
 }
+
+/** What is still to be done with the volumes of a cluster when its next incarnation begins; not when it is somebody else's by now. */
+export const workAfterRenewal = ({ work, claim }: StoredCluster): VolumeWork | undefined =>
+  work?.keys === 'there' && work.claim === claim ? work : undefined;
 
 /** What of a cluster changes when its volumes are left alone again: its members are wanted as before. */
 export const withoutWork = ({ generation }: StoredCluster, nowMs: number): Partial<StoredCluster> => ({

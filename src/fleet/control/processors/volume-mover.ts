@@ -44,9 +44,10 @@ export function createVolumeMover(parts: MoverParts): VolumeMover {
     try {
       const snapshot = await store.snapshotOf(work.snapshot);
       if (!snapshot) throw new Fault(Code.NotFound, 'The snapshot is not there any more', { reason: 'snapshot_missing' });
-      const sizeBytes =
-        work.kind === 'save' ? await save(cluster, work, snapshot, signal) : await load(cluster, work, snapshot, signal);
-      await end(name, work, { snapshot: { ...snapshot, state: 'ready', sizeBytes } });
+      if (work.kind === 'save') {
+        const sizeBytes = await save(cluster, work, snapshot, signal);
+        await end(name, work, { snapshot: { ...snapshot, state: 'ready', sizeBytes } });
+      } else if (await load(cluster, work, snapshot, signal)) await end(name, work, { snapshot });
     } catch (error) {
       if (signal.aborted) return;
       const fault = Fault.from(error);
@@ -75,21 +76,33 @@ export function createVolumeMover(parts: MoverParts): VolumeMover {
     return await files.save(snapshot, read, { sizeBytesMax: parts.sizeBytesMax(), onBytes, signal });
   }
 
-  /** Nothing is changed before all files are known to be whole. */
-  async function load(
-    { name: cluster, host, incarnation }: StoredCluster,
-    work: VolumeWork,
-    snapshot: StoredSnapshot,
-    signal: AbortSignal,
-  ): Promise<number> {
+  /** Nothing is changed before all files are known to be whole. Result: false when the cluster has to be built anew before. */
+  async function load(cluster: StoredCluster, work: VolumeWork, snapshot: StoredSnapshot, signal: AbortSignal): Promise<boolean> {
+    const { name, host, incarnation } = cluster;
     const volumes = await files.check(snapshot, signal);
+    if (work.keys === 'wanted') {
+      await renew(cluster, work, snapshot);
+      return false;
+    }
     const driver = await parts.driverOf(host);
     for (const [at, file] of volumes.entries()) {
       const { member, volume } = file;
       await tell(work, `Writes ${volume} of ${member}, ${at + 1} of ${volumes.length}`);
-      await driver.loadVolume({ cluster, incarnation }, member, volume, files.read(snapshot, file, signal), signal);
+      await driver.loadVolume({ cluster: name, incarnation }, member, volume, files.read(snapshot, file, signal), signal);
     }
-    return snapshot.sizeBytes;
+    return true;
+  }
+
+  /** The next incarnation gets the keys of the snapshot; once it is ready, its volumes are loaded. */
+  async function renew(cluster: StoredCluster, work: VolumeWork, { secrets }: StoredSnapshot): Promise<void> {
+    await tell(work, 'The cluster is built anew with the keys of the snapshot');
+    const anew = { isRecycling: true, state: 'recycling', health: 'unknown', secrets } as const;
+    await database.transaction(async (tx) => {
+      await parts.commit(tx, []);
+      const changes = { ...anew, work: { ...work, keys: 'there' } } as const;
+      if ((await store.updateCluster(tx, cluster.name, cluster.version, changes)) === 'conflict')
+        throw new Fault(Code.Aborted, 'The cluster was changed meanwhile', { reason: 'version_differs' });
+    });
   }
 
   async function tell({ operation: id }: VolumeWork, message: string): Promise<void> {

@@ -86,8 +86,8 @@ export function createClusterRows(database: Database): ClusterVerbs {
 }
 
 /** Free to be given away: ready and well, nobody's, and to stay. */
-function isFree({ state, health, claim, desired, isRecycling, deletedMs, restarts, restarted }: StoredCluster): boolean {
-  const isWell = state === 'ready' && health === 'ok';
+function isFree({ state, health, claim, desired, isRecycling, deletedMs, restarts, restarted, work }: StoredCluster): boolean {
+  const isWell = state === 'ready' && health === 'ok' && work === undefined;
   return isWell && claim === '' && desired === 'running' && !isRecycling && deletedMs === 0 && restarts === restarted;
 }
 

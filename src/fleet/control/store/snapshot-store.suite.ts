@@ -11,7 +11,7 @@ import type { FleetStore, HostSpec } from './store.ts';
 
 const newSnapshot = (cluster: string, name: string, changes: Partial<StoredSnapshot> = {}): StoredSnapshot => ({
   ...{ id: `${cluster}/${name}`, cluster, name, claim: '', state: 'ready', reason: '', message: '', blueprint: 'b', digest: 'd' },
-  ...{ parameters: {}, incarnation: 1, ports: [], secretsDigest: '', volumes: [], sizeBytes: 10, actor: 'ann', createdMs: 1 },
+  ...{ parameters: {}, incarnation: 1, ports: [], secrets: {}, volumes: [], sizeBytes: 10, actor: 'ann', createdMs: 1 },
   ...changes,
 });
 

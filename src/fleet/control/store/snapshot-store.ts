@@ -19,8 +19,8 @@ export interface StoredSnapshot {
   readonly parameters: Labels;
   readonly incarnation: number;
   readonly ports: readonly ReservedPort[];
-  /** SHA-256 of the incarnation's secrets. */
-  readonly secretsDigest: string;
+  /** Of its incarnation; never in the files, and never shown. */
+  readonly secrets: Labels;
   readonly volumes: readonly VolumePlace[];
   /** On disk. */
   readonly sizeBytes: number;
