@@ -66,7 +66,6 @@ export class ProcessMetrics implements Metrics {
 
   gauges(name: string, help: string, read: () => readonly LabelledValue[]): void {
     assertName(name, {});
-    if (this.#families.has(name)) throw new Error(`Metric ${name} is there already`);
     this.#families.set(name, { help, type: 'gauge', buckets: [], series: new Map(), read });
   }
 

@@ -16,13 +16,13 @@ import { createBlueprintShelf } from './logic/blueprint-shelf.ts';
 import type { ControlParts } from './logic/control-parts.ts';
 import { createEngine } from './logic/engine.ts';
 import type { FleetEvent } from './logic/events.ts';
+import { createFleetFigures } from './logic/fleet-figures.ts';
 import { HostSights, isSeen } from './logic/host-sights.ts';
 import { autofillHost } from './logic/host-verbs.ts';
 import { judgeOperations } from './logic/operations.ts';
 import type { ReconcileParts } from './logic/reconcile-cluster.ts';
 import { createRemoteAgents } from './logic/remote-agents.ts';
 import { SnapshotFiles } from './logic/snapshot-files.ts';
-import { createStatistics } from './logic/statistics.ts';
 import { StormGuard } from './logic/storm-guard.ts';
 import { tidySnapshots } from './logic/tidy-snapshots.ts';
 import { keepLeased } from './processors/keep-leased.ts';
@@ -39,8 +39,10 @@ import { lastEvents, operationsRpc } from './rpc/operations-controller.ts';
 import { snapshotsRpc } from './rpc/snapshots-controller.ts';
 import { webhooksRpc } from './rpc/webhooks-controller.ts';
 import type { settings } from './settings.ts';
+import { createFigureStore } from './store/figure-rows.ts';
 import { createFleetStore } from './store/sql.ts';
 import type { StoredCluster, StoredHost } from './store/store.ts';
+import { createWebhookStore } from './store/webhook-rows.ts';
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
@@ -56,7 +58,11 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   const stream = await micro.openStream('fleet');
   const shelf = createBlueprintShelf(database, store);
   const fleet = await store.fleetId(randomBytes(6).toString('hex'));
-  const statistics = createStatistics(store, micro.metrics, now);
+  const figures = createFleetFigures({
+    ...{ store, metrics: micro.metrics, now, log },
+    figures: createFigureStore(database),
+    webhooks: createWebhookStore(database),
+  });
   /** Of the lease by which this watchdog works; agents refuse older ones. */
   let epoch = 0;
 
@@ -131,10 +137,10 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     hostConcurrency: settings.buildsAtOncePerHost,
     autofill: (host) => autofillHost({ ...parts, append: commit }, host.name),
     releaseHost: (host) => remoteAgents.revoke(host),
-    afterPass: async () => {
+    afterPass: async (durationMs) => {
       await tidySnapshots({ ...parts, files, commit });
       await judgeOperations({ ...parts, append: commit });
-      await statistics.sample();
+      await figures.passed(durationMs);
     },
   });
   const engine = createEngine(parts, () => ({
@@ -145,26 +151,17 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
 
   /** What a committed event means for those that wait. */
   function notice(events: readonly FleetEvent[]): void {
-    for (const { reason, cluster } of events) {
-      if (reason !== 'ClusterReady' && reason !== 'ClusterHealthy') continue;
-      engine.ring();
-      if (reason === 'ClusterReady' && cluster) void noteReady(cluster);
+    for (const { reason } of events) {
+      if (reason === 'ClusterReady' || reason === 'ClusterHealthy') engine.ring();
     }
-  }
-
-  async function noteReady(name: string): Promise<void> {
-    try {
-      const cluster = await store.cluster(name);
-      if (cluster?.readyMs !== undefined) statistics.ready(cluster.readyMs - cluster.sinceMs);
-    } catch (error) {
-      log.debug('the time to ready could not be noted', { cluster: name, error });
-    }
+    figures.notice(events);
   }
 
   const watching = keepLeased(micro, leaseName, async (lease, leased) => {
     epoch = lease.epoch;
     log.info('the watchdog begins', { epoch });
     await watchdog.run(leased);
+    figures.hide();
   });
   void keepTrimmed(stream, { ageMsMax: 30 * dayMs, countMax: 1_000_000 }, log, signal);
   const events = {
@@ -172,9 +169,10 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     oldest: async () =>
       (await database.get<{ trimmed: number }>('select trimmed from cellar_streams where name = $1', 'fleet'))?.trimmed ?? 0,
   };
+  const kept = figures.keep(signal);
   const webhooks = startWebhooks(micro, {
     ...{ append, source: stream, oldest: events.oldest, fleet, newId: parts.newId, newSecret: parts.newSecret },
-    observe: () => undefined,
+    observe: figures.delivered,
   });
   const snapshotLimits = () => ({
     countMax: settings.snapshotsPerCluster,
@@ -187,7 +185,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
         ...{ ...parts, sights, planOf, version: manifest.version },
         eventsOf: (cluster, last, patience) => lastEvents(events, cluster, last, patience),
       }),
-      engineRpc({ ...parts, engine, statistics, events, planOf }),
+      engineRpc({ ...parts, engine, figures, events, planOf }),
       operationsRpc({ ...parts, events }),
       snapshotsRpc({ ...parts, planOf, files, snapshotLimits }),
       blueprintsRpc(shelf),
@@ -195,7 +193,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       serveStreams([stream], signal),
     ],
     check: (patience) => database.check(patience),
-    stop: async () => void (await Promise.all([watching, webhooks.ended])),
+    stop: async () => void (await Promise.all([watching, webhooks.ended, kept])),
   };
 }
 

@@ -123,7 +123,7 @@ export interface Clock {
 export interface Metrics {
   counter(name: string, help: string, labels?: Readonly<Record<string, string>>): { add(amount?: number): void };
   gauge(name: string, help: string, read: () => number, labels?: Readonly<Record<string, string>>): void;
-  /** Of one name, with the label sets there are at the time; called once a name. */
+  /** Of one name, with the label sets there are at the time; a second call for a name replaces the first. */
   gauges(
     name: string,
     help: string,

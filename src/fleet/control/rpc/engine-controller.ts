@@ -1,14 +1,14 @@
 import { Engine } from '#gen/cellar/fleet/v1/engine_pb.ts';
 import type { Caller } from '#kernel/calls/caller.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
-import { notFound, permissionDenied } from '#kernel/fault.ts';
+import { Fault, notFound, permissionDenied } from '#kernel/fault.ts';
 import { cutPage, decodePlace, pageSizeDefault } from '#kernel/paging.ts';
 import type { MembersPlan } from '../../blueprints/logic/plan-members.ts';
 import { endClaim, renewClaim } from '../logic/claims.ts';
 import { isOperator } from '../logic/cluster-access.ts';
 import type { ControlParts } from '../logic/control-parts.ts';
 import type { Engine as EngineVerbs } from '../logic/engine.ts';
-import type { Statistics } from '../logic/statistics.ts';
+import type { FleetFigures } from '../logic/fleet-figures.ts';
 import type { StoredClaim, StoredCluster } from '../store/store.ts';
 import { claimMessage, clusterMessage, readSelector } from './messages.ts';
 import { type EventFeed, watchEvents } from './operations-controller.ts';
@@ -22,13 +22,13 @@ interface Place {
 
 export interface EngineParts extends ControlParts {
   readonly engine: EngineVerbs;
-  readonly statistics: Statistics;
+  readonly figures: Pick<FleetFigures, 'applied' | 'refused' | 'read'>;
   readonly events: EventFeed;
   readonly planOf: (cluster: StoredCluster) => Promise<MembersPlan>;
 }
 
 export function engineRpc(parts: EngineParts): Binding {
-  const { store, engine, statistics, events, planOf } = parts;
+  const { store, engine, figures, events, planOf } = parts;
 
   async function describe(claim: StoredClaim) {
     const cluster = claim.state === 'bound' ? await store.cluster(claim.cluster) : undefined;
@@ -55,10 +55,10 @@ export function engineRpc(parts: EngineParts): Binding {
       const times = { ttlMs: request.ttlSeconds * 1000, waitMs: request.waitSeconds * 1000 };
       try {
         const claim = await engine.apply({ blueprint, parameters, selectors, allowMultiple, labels, ...user, ...times }, signal);
-        statistics.applied(performance.now() - startMs);
+        figures.applied(claim.given?.blueprint ?? blueprint, performance.now() - startMs);
         return await describe(claim);
       } catch (error) {
-        statistics.refused();
+        figures.refused(Fault.from(error).reason);
         throw error;
       }
     },
@@ -90,7 +90,7 @@ export function engineRpc(parts: EngineParts): Binding {
         if (event.kind === 'claim' && event.name === id && event.reason === 'ClaimEnded') return;
       }
     },
-    getStatistics: async ({ windowSeconds }) => statistics.read(windowSeconds),
+    getStatistics: async ({ windowSeconds }) => figures.read(windowSeconds),
   });
 }
 
