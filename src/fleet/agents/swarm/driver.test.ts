@@ -21,7 +21,7 @@ after(async () => await swarm?.[Symbol.asyncDispose]());
 driverSuite({
   type: 'swarm',
   skip,
-  abilities: ['exec', 'stats', 'limits'],
+  abilities: ['exec', 'stats', 'limits', 'snapshot'],
   missingReason: 'image_missing',
   open: async () => ({
     image: `${prefix}busybox:1`,

@@ -7,17 +7,18 @@ import { asking, type Engine, engineFault, messageOf } from '../docker-engine/co
 import { execute } from '../docker-engine/execute.ts';
 import { logLines } from '../docker-engine/log-lines.ts';
 import { useOf } from '../docker-engine/use-of.ts';
+import { type EngineVolume, loadEngineVolume, saveEngineVolume } from '../docker-engine/volumes.ts';
 import { watchEvents } from '../docker-engine/watch-events.ts';
 import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
 import { readMarks } from '../logic/marks.ts';
 import { merged } from '../logic/merged.ts';
-import { noVolumes } from '../logic/no-volumes.ts';
 import { createMembers } from './create-members.ts';
 import { SwarmNodes } from './nodes.ts';
 import { newest, readService, type TaskView } from './read-service.ts';
 import { leftoversOf, removeMembers } from './remove-members.ts';
 import { beginMember, stopMember } from './run-members.ts';
 import { addressOf, filterOf, look, memberMissing, type SwarmScope } from './scene.ts';
+import { volumeOf } from './volume-of.ts';
 
 export interface SwarmDriverOptions {
   /** Of the nodes that members may live on; a manager at least. */
@@ -43,6 +44,9 @@ export function createSwarmDriver({ engines, host, fleet }: SwarmDriverOptions):
     timeoutMs: number,
     task: (docker: Docker, signal: AbortSignal) => Promise<T>,
   ): Promise<T> => asking(signal, timeoutMs, async (patience) => await task((await nodes.manager(patience)).docker, patience));
+
+  const found = (ref: ClusterRef, member: string, volume: string, signal: AbortSignal): Promise<EngineVolume> =>
+    managing(signal, askMs, (docker, patience) => volumeOf(scope, docker, ref, member, volume, patience));
 
   /** Where a member's only task runs. Errors: `member_missing`, `member_stopped`, `member_unreachable`. */
   async function containerOf(docker: Docker, ref: ClusterRef, member: string): Promise<Docker.Container> {
@@ -91,7 +95,7 @@ export function createSwarmDriver({ engines, host, fleet }: SwarmDriverOptions):
           },
           cores: sum(({ NanoCPUs }) => NanoCPUs) / 1e9,
           memoryBytes: sum(({ MemoryBytes }) => MemoryBytes),
-          abilities: ['exec', 'stats', 'limits'],
+          abilities: ['exec', 'stats', 'limits', 'snapshot'],
         };
       }),
     observe: (cluster, signal) =>
@@ -202,7 +206,11 @@ export function createSwarmDriver({ engines, host, fleet }: SwarmDriverOptions):
         changeMs,
         async (docker, patience): Promise<Executed> => execute(await containerOf(docker, ref, member), command, patience),
       ),
-    ...noVolumes('swarm'),
+    async *saveVolume(ref, member, volume, signal) {
+      yield* saveEngineVolume(await found(ref, member, volume, signal), signal);
+    },
+    loadVolume: async (ref, member, volume, archive, signal) =>
+      loadEngineVolume(await found(ref, member, volume, signal), archive, signal),
     async *watch(signal) {
       const all = await asking(signal, askMs, (patience) => nodes.all(patience));
       try {
