@@ -146,8 +146,7 @@ export async function autofillHost(parts: ControlParts, name: string): Promise<b
   if (!host?.spec.autofill || host.spec.cordoned || host.state !== 'active' || !hasRoom(host, 1)) return false;
   const { warmMin, templates } = host.spec;
   // Those on their way to being free count, or each look would begin another.
-  const coming = host.clusters - host.used;
-  if (warmMin > 0 && coming >= warmMin) return false;
+  if (warmMin > 0 && (await parts.store.comingOn(name)) >= warmMin) return false;
   return (await buildFirst(parts, name, templates, 'autofill')) !== undefined;
 }
 

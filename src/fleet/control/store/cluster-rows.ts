@@ -6,7 +6,7 @@ import type { ClusterFilter, FleetStore, NewCluster, StoredCluster } from './sto
 
 type ClusterVerbs = Pick<
   FleetStore,
-  'addCluster' | 'cluster' | 'clusters' | 'clustersOn' | 'updateCluster' | 'removeCluster' | 'clusterNames'
+  'addCluster' | 'cluster' | 'clusters' | 'clustersOn' | 'comingOn' | 'updateCluster' | 'removeCluster' | 'clusterNames'
 >;
 
 export interface ClusterRow {
@@ -56,6 +56,14 @@ export function createClusterRows(database: Database): ClusterVerbs {
         from = rows.length < size ? undefined : rows.at(-1)?.name;
       }
       return found;
+    },
+    async comingOn(host) {
+      const row = await database.get<{ count: number }>(
+        `select count(*) as count from clusters
+         where host = $1 and claim = '' and state not in ('stopping', 'stopped', 'deleting')`,
+        host,
+      );
+      return row?.count ?? 0;
     },
     clustersOn: async (tx, host) =>
       (await tx.all<ClusterRow>(`select ${clusterColumns} from clusters where host = $1 order by name`, host)).map(clusterOf),

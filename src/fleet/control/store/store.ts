@@ -211,6 +211,8 @@ export interface FleetStore extends SnapshotVerbs {
   addCluster(tx: Transaction, cluster: NewCluster): Promise<StoredCluster>;
   cluster(name: string): Promise<StoredCluster | undefined>;
   clusters(filter: ClusterFilter, after: string, limit: number): Promise<readonly StoredCluster[]>;
+  /** How many of a host are free, or on their way to it; not those that are to stand still or to go. */
+  comingOn(host: string): Promise<number>;
   /** All on a host, as the transaction sees them. */
   clustersOn(tx: Transaction, host: string): Promise<readonly StoredCluster[]>;
   updateCluster(
