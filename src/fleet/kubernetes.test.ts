@@ -13,6 +13,7 @@ import { poolScenario } from './testing/pool-scenario.ts';
 const skip = kubernetesMissing();
 /** Pods take their time to go, and images to come. */
 const patienceMs = 300_000;
+const signalMs = 20_000;
 
 /** Members are signalled from inside of their pods. */
 async function ground(t: TestContext, name: TestImage, portFirst: number): Promise<ChainGround> {
@@ -27,7 +28,15 @@ async function ground(t: TestContext, name: TestImage, portFirst: number): Promi
       const patience = AbortSignal.timeout(patienceMs);
       const labelSelector = `cellar.cluster=${cluster},cellar.incarnation=${incarnation},cellar.member=${member}`;
       const { items } = await api.list<KubeObject>('Pod', '', { labelSelector }, patience);
-      for (const { metadata } of items) await api.exec(metadata.namespace ?? '', metadata.name, signalCommand(signal), patience);
+      for (const { metadata } of items) {
+        const { name: pod, namespace = '' } = metadata;
+        try {
+          await api.exec(namespace, pod, signalCommand(signal), AbortSignal.timeout(signalMs));
+        } catch (error) {
+          // What is to run on may have been started anew by the watchdog meanwhile, whose pod is on its way out.
+          if (signal !== 'CONT') throw error;
+        }
+      }
     };
   return {
     ...{ fleet, host: 'kube', patienceMs, ...(image === undefined ? {} : { image }) },

@@ -12,6 +12,8 @@ driverSuite({
   // What pods use is known where metrics-server is.
   abilities: (await openKubernetes(skip)).abilities,
   lacks: ['processes'],
+  // Pods take their time to go.
+  patienceMs: 180_000,
   missingReason: 'image_missing',
   async open() {
     const { image, port } = await openKubernetes(skip);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSystemError } from '#lib/system-error.ts';
@@ -115,9 +116,11 @@ export class MemberFolders {
   }
 }
 
+/** Two may write one file at once: a supervisor that is about to be replaced, and the one after it. */
 async function writeWhole(path: string, text: string, mode: number): Promise<void> {
-  await writeFile(`${path}.tmp`, text, { mode, flush: true });
-  await rename(`${path}.tmp`, path);
+  const own = `${path}.${randomUUID()}.tmp`;
+  await writeFile(own, text, { mode, flush: true });
+  await rename(own, path);
 }
 
 async function sizeOf(path: string): Promise<number> {

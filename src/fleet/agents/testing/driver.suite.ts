@@ -24,21 +24,25 @@ export interface DriverSuite {
   readonly abilities: readonly Ability[];
   /** What the engine cannot limit. */
   readonly lacks?: readonly 'processes'[];
+  /** How long one step may take; 60 s when absent. */
+  readonly patienceMs?: number;
   /** Of a member whose image or program there is not. */
   readonly missingReason: string;
   open(t: TestContext): Promise<DriverGround>;
 }
 
-const patience = (): AbortSignal => AbortSignal.timeout(60_000);
+const patienceMsDefault = 60_000;
 const lookMs = 50;
 
 /** What every driver has to hold, see `Driver`. */
-export function driverSuite({ type, skip, abilities, lacks = [], missingReason, open }: DriverSuite): void {
+export function driverSuite(suite: DriverSuite): void {
+  const { type, skip, abilities, lacks = [], missingReason, patienceMs = patienceMsDefault, open } = suite;
+  const patience = (): AbortSignal => AbortSignal.timeout(patienceMs);
   const waits = `trap 'exit 0' TERM; while :; do sleep 0.1; done`;
   let clusters = 0;
   const next = (): ClusterRef => ({ cluster: `c${++clusters}`, incarnation: 1 });
 
-  describe(`driver of type ${type}`, { skip: skip ?? false, timeout: 600_000 }, () => {
+  describe(`driver of type ${type}`, { skip: skip ?? false, timeout: 10 * patienceMs }, () => {
     /** Everything of a test is gone after it, also when it has failed. */
     async function ground(t: TestContext) {
       const opened = await open(t);
