@@ -67,6 +67,7 @@ export type Completion =
   | 'blueprint'
   | 'claim'
   | 'operation'
+  | 'webhook'
   | 'none';
 
 /** A command that knows its examples and what its arguments are. */

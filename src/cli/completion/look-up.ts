@@ -75,6 +75,11 @@ export async function lookUp(
       const { claims } = await (await client(Engine)).listClaims({ pageSize: entriesMax }, { signal });
       return claims.map(({ id, cluster, userName }) => ({ value: cluster?.name ?? id, description: userName }));
     }
+    case 'webhook': {
+      const { Webhooks } = await import('#gen/cellar/fleet/v1/webhooks_pb.ts');
+      const { webhooks } = await (await client(Webhooks)).listWebhooks({ pageSize: entriesMax }, { signal });
+      return webhooks.map(({ name, url }) => ({ value: name, description: url }));
+    }
     case 'operation': {
       const { Operations } = await import('#gen/cellar/fleet/v1/operations_pb.ts');
       const { operations } = await (await client(Operations)).listOperations({ pageSize: entriesMax }, { signal });
