@@ -6,6 +6,7 @@ export function isSystemError(error: unknown, ...codes: readonly SystemCode[]): 
 export type SystemCode =
   | 'EACCES'
   | 'EDQUOT'
+  | 'EDQUOT'
   | 'EEXIST'
   | 'EHOSTDOWN'
   | 'EIO'

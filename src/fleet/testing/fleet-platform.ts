@@ -35,13 +35,15 @@ export interface FleetPlatformOptions {
   /** Where agents dial in, `host:port`. Default: none can. */
   readonly listen?: string;
   readonly log?: Log;
+  /** Instead of the agent there is. */
+  readonly agent?: typeof fleetAgent;
 }
 
 export async function startFleet(t: TestContext, options: FleetPlatformOptions = {}): Promise<FleetPlatform> {
   const level = process.env['CELLAR_TEST_LOG'];
   const log =
     options.log ?? (level ? createLog({ level: 'debug', write: (line) => void process.stderr.write(line) }) : silentLog);
-  const definitions = [fleetAgent, fleetControl, ...(options.listen ? [fleetRelay] : [])];
+  const definitions = [options.agent ?? fleetAgent, fleetControl, ...(options.listen ? [fleetRelay] : [])];
   const instances = definitions.map((definition) => ({ definition, instance: '', plan: undefined }));
   const platform = await startTestPlatform(instances, {
     log,

@@ -6,6 +6,7 @@ import type { Log } from '#kernel/log.ts';
 import { createBell } from '#lib/bell.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { rest } from '#lib/rest.ts';
+import { isSystemError } from '#lib/system-error.ts';
 import { memberDigest } from '../../blueprints/logic/plan-members.ts';
 import type { ClusterRef, Driver, Executed, MemberUse, SeenMember } from '../../driver/driver.ts';
 import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
@@ -77,6 +78,20 @@ export function createProcessDriver({ folder, host, fleet, cgroups, log, now }: 
     throw notFound(`There is no member "${member}" of cluster "${ref.cluster}" here`, { reason: 'member_missing' });
   }
 
+  /** Errors: `disk_full` for what the disk has no room for. */
+  async function onDisk(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!isSystemError(error, 'ENOSPC', 'EDQUOT')) throw error;
+      throw failedPrecondition(`The disk that local members live on is full`, {
+        reason: 'disk_full',
+        hint: `Make room below "${folder}", or use another host.`,
+        cause: error,
+      });
+    }
+  }
+
   return {
     probe: async () => ({
       ...{ type: 'process', version: `local processes on ${process.platform}`, identity: `process:${await bootId()}:${folder}` },
@@ -94,11 +109,11 @@ export function createProcessDriver({ folder, host, fleet, cgroups, log, now }: 
       const known = new Set<string>();
       for (const ref of refs) {
         const places = await folders.members(ref);
-        // Without its record a member was never made whole: its making was cut off.
+        // Without its record, or never started, a member is not whole: its making was cut off or refused.
         const whole: SeenMember[] = [];
         for (const place of places) {
           known.add(markOf(place));
-          if (await folders.record(place)) whole.push(await members.look(place, boot));
+          if ((await folders.record(place)) && (await folders.run(place))) whole.push(await members.look(place, boot));
         }
         seen.push(...whole);
         if (whole.length === 0) leftovers.push({ ...ref, kind: 'folder', name: `${ref.cluster}.${ref.incarnation}` });
@@ -112,17 +127,19 @@ export function createProcessDriver({ folder, host, fleet, cgroups, log, now }: 
         for (const member of planned) {
           signal.throwIfAborted();
           const place = { ...ref, member: member.name };
-          await locks.run(markOf(place), async () => {
-            if (!(await folders.record(place))) await folders.make(place, { digest: memberDigest(member), member });
-            await members.run(place, member);
-          });
+          await onDisk(() =>
+            locks.run(markOf(place), async () => {
+              if (!(await folders.record(place))) await folders.make(place, { digest: memberDigest(member), member });
+              await members.run(place, member);
+            }),
+          );
         }
       }),
     async start(ref, names) {
       for (const name of names) {
         const place = await placeOf(ref, name);
         const record = await folders.record(place);
-        if (record) await locks.run(markOf(place), () => members.run(place, record.member));
+        if (record) await onDisk(() => locks.run(markOf(place), () => members.run(place, record.member)));
       }
     },
     async stop(ref, names) {

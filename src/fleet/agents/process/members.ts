@@ -154,6 +154,10 @@ export function createMembers({ folders, cgroups, markOf, now, onExit }: Members
         const started = await findProcess(pid);
         const restarts = before ? before.restarts + 1 : 0;
         await folders.noteRun(place, { pid, startTicks: started?.startTicks ?? '', bootId: boot, startedMs: now(), restarts });
+      } catch (error) {
+        // Nobody would know what it is, such as when the disk is full.
+        await end(place);
+        throw error;
       } finally {
         closeSync(output);
       }

@@ -22,6 +22,8 @@ export interface PlanInput {
   readonly cluster: ClusterRecord;
   /** `unknown`: the host could not be asked. */
   readonly observation: Observation | 'unknown';
+  /** Why it could not. */
+  readonly whyUnknown?: { readonly reason: string; readonly message: string };
   /** Absent: not asked, since not all members were ready yet. */
   readonly verdict: HealthVerdict | undefined;
   readonly nowMs: number;
@@ -144,7 +146,11 @@ function running(input: PlanInput, own: Own, sweep: readonly Action[]): ClusterP
 
   // Members that were there and are not any more lose their data when made anew, so a used cluster gets them back, a free one is rebuilt.
   if (cluster.readyMs === undefined) {
-    if (nowMs - cluster.sinceMs > limits.buildMsMax) return failed(input, own, sweep, 'BuildTimeout', 'It was not ready in time');
+    const refusal = cluster.conditions.find(({ type, status }) => type === 'Built' && status === 'false');
+    if (nowMs - cluster.sinceMs > limits.buildMsMax) {
+      const why = refusal?.message ?? notReady(names, own, verdict);
+      return failed(input, own, sweep, 'BuildTimeout', `It was not ready in time: ${why}`);
+    }
     const doneFor = ended.filter(({ name }) => own.get(name)?.exitCode !== 0);
     if (doneFor.length > 0) {
       const [first] = doneFor;
@@ -156,12 +162,15 @@ function running(input: PlanInput, own: Own, sweep: readonly Action[]): ClusterP
         `Member ${first?.name} ended: ${own.get(first?.name ?? '')?.message || 'without a word'}`,
       );
     }
-    const actions: Action[] = missing.length > 0 ? [{ kind: 'create', members: missing.map(({ name }) => name) }] : [];
+    // What the engine has refused it would refuse again at once.
+    const waitMs = refusal ? Math.max(0, cluster.repairAfterMs - nowMs) : 0;
+    const actions: Action[] =
+      missing.length > 0 && waitMs === 0 ? [{ kind: 'create', members: missing.map(({ name }) => name) }] : [];
     if (areAllUp && verdict?.health === 'ok') {
       const ready = { readyMs: nowMs, failures: 0, successes: 1, repairs: 0, repairAfterMs: 0 };
       return plan(input, 'ready', 'ok', sweep, limits.everyMs, ready, verdict);
     }
-    return plan(input, 'building', 'unknown', [...actions, ...sweep], limits.soonMs, {}, verdict);
+    return plan(input, 'building', 'unknown', [...actions, ...sweep], Math.max(limits.soonMs, waitMs), {}, verdict);
   }
   return keeping(input, { own, sweep, missing: missing.map(({ name }) => name), ended: ended.map(({ name }) => name), unknown });
 }
@@ -256,13 +265,20 @@ function failed(input: PlanInput, own: Own, sweep: readonly Action[], reason: st
   return plan(input, 'failed', 'failed', [...actions, ...sweep], limits.soonMs, { ...tried(input), sinceMs: nowMs }, verdict);
 }
 
+/** What keeps a cluster from being ready, for people. */
+function notReady(names: readonly string[], own: Own, verdict: HealthVerdict | undefined): string {
+  const late = names.flatMap((name) => {
+    const seen = own.get(name);
+    if (seen?.state === 'running') return seen.isReady === false ? [`${name} is not ready`] : [];
+    return [`${name} ${seen ? seen.message || `is ${seen.state}` : 'is not there'}`];
+  });
+  return late.length > 0 ? late.join('; ') : (verdict?.message ?? 'it was not well');
+}
+
 function unreachable(input: PlanInput): ClusterPlan {
-  const { cluster, limits } = input;
-  const verdict: HealthVerdict = {
-    health: 'unknown',
-    reason: 'HostUnreachable',
-    message: `Host ${cluster.host} does not answer`,
-  };
+  const { cluster, limits, whyUnknown } = input;
+  const { reason, message } = whyUnknown ?? { reason: 'HostUnreachable', message: `Host ${cluster.host} does not answer` };
+  const verdict: HealthVerdict = { health: 'unknown', reason, message };
   return plan(input, cluster.state, 'unknown', [], limits.everyMs, {}, verdict);
 }
 

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Database, Transaction } from '#kernel/database/database.ts';
 import { Code, Fault } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
+import { backoffMs } from '#lib/backoff.ts';
 import type { Blueprint } from '../../blueprints/logic/blueprint.ts';
 import type { Judged, Progress } from '../../blueprints/logic/judge-health.ts';
 import { makeSecrets } from '../../blueprints/logic/make-secrets.ts';
@@ -76,6 +77,9 @@ export async function reconcileCluster(
   const context = contextOf(parts, cluster, host);
   const plan = planChecks(blueprint, context);
   let observation: Observation | 'unknown' = 'unknown';
+  let whyUnknown = isSeen(sight)
+    ? undefined
+    : { reason: 'HostUnreachable', message: `Host ${host.name} does not answer: ${sight.error.message}` };
   let judged: Judged | undefined;
   if (isSeen(sight)) {
     const { members, leftovers } = sight.of(name);
@@ -98,6 +102,8 @@ export async function reconcileCluster(
       };
     } catch (error) {
       signal.throwIfAborted();
+      const { reason, message } = Fault.from(error);
+      whyUnknown = { reason, message: `Host ${host.name} cannot ask its members: ${message}` };
       parts.log.debug('a cluster could not be asked', { cluster: name, error });
     }
   }
@@ -105,6 +111,7 @@ export async function reconcileCluster(
   const { actions, changes, againMs } = planCluster({
     cluster,
     observation,
+    ...(whyUnknown ? { whyUnknown } : {}),
     verdict: judged?.verdict,
     nowMs,
     limits: buildSeconds === undefined ? limits : { ...limits, buildMsMax: buildSeconds * 1000 },
@@ -124,8 +131,8 @@ export async function reconcileCluster(
   const failure = await act(parts, noted, () => planMembers(blueprint, context).members, actions, signal);
   if (failure) {
     parts.log.warn('a cluster could not be changed', { cluster: name, error: failure });
-    await tell(parts, noted, failure);
-    return Math.max(againMs, limits.repair.firstMs);
+    const isCounted = noted.repairs !== cluster.repairs;
+    return Math.max(againMs, await tell(parts, noted, failure, isCounted));
   }
   return againMs;
 }
@@ -220,27 +227,37 @@ async function act(
   }
 }
 
-/** A failure of the engine is an event and a condition, so that it can be seen where people look. */
-async function tell(parts: ReconcileParts, cluster: StoredCluster, failure: Fault): Promise<void> {
+/**
+ * A failure of the engine is an event and a condition, so that it can be seen where people look. What was refused, unless it is counted
+ * already, counts as a repair that did not help, and is tried again later and later; an engine that is away refuses nothing.
+ * Result: when to try again, in milliseconds.
+ */
+async function tell(parts: ReconcileParts, cluster: StoredCluster, failure: Fault, isCounted: boolean): Promise<number> {
   const { name } = cluster;
+  const { repair } = parts.limits;
+  const repairs = failure.isRetryable || isCounted ? cluster.repairs : cluster.repairs + 1;
+  const waitMs = repairs === cluster.repairs ? repair.firstMs : backoffMs(repair, repairs);
+  const repairAfterMs = repairs === cluster.repairs ? cluster.repairAfterMs : parts.now() + waitMs;
   const known = cluster.conditions.find(({ type }) => type === 'Built');
   const built = { type: 'Built', status: 'false', reason: failure.reason || failure.code, message: failure.message } as const;
-  if (known?.status === 'false' && known.message === built.message) return;
-  const conditions = [...cluster.conditions.filter(({ type }) => type !== 'Built'), { ...built, changedMs: parts.now() }];
+  const isKnown = known?.status === 'false' && known.message === built.message;
+  const conditions = isKnown
+    ? cluster.conditions
+    : [...cluster.conditions.filter(({ type }) => type !== 'Built'), { ...built, changedMs: parts.now() }];
   await parts.database.transaction(async (tx) => {
     const hint = failure.hint ? `. ${failure.hint}` : '';
-    await parts.commit(tx, [
-      {
-        kind: 'cluster',
-        name,
-        cluster: name,
-        ...factsOf(cluster),
-        actor: 'watchdog',
-        severity: 'error',
-        reason: 'EngineRefused',
-        message: `Cluster ${name}: ${failure.message}${hint}`,
-      },
-    ]);
-    await parts.store.updateCluster(tx, name, cluster.version, { conditions });
+    const news = {
+      kind: 'cluster',
+      name,
+      cluster: name,
+      ...factsOf(cluster),
+      actor: 'watchdog',
+      severity: 'error',
+      reason: 'EngineRefused',
+      message: `Cluster ${name}: ${failure.message}${hint}`,
+    } as const;
+    await parts.commit(tx, isKnown ? [] : [news]);
+    await parts.store.updateCluster(tx, name, cluster.version, { conditions, repairs, repairAfterMs });
   });
+  return waitMs;
 }
