@@ -8,6 +8,7 @@ import { Engine } from '#gen/cellar/fleet/v1/engine_pb.ts';
 import { Hosts } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { Operations } from '#gen/cellar/fleet/v1/operations_pb.ts';
 import { Snapshots } from '#gen/cellar/fleet/v1/snapshots_pb.ts';
+import { Webhooks } from '#gen/cellar/fleet/v1/webhooks_pb.ts';
 import { Keys, Sessions, Tokens } from '#gen/cellar/identity/v1/credentials_pb.ts';
 import { Policies } from '#gen/cellar/identity/v1/policies_pb.ts';
 import { Users } from '#gen/cellar/identity/v1/users_pb.ts';
@@ -16,7 +17,7 @@ import { Services, Settings } from '#gen/cellar/platform/v1/services_pb.ts';
 /** Every contract with HTTP bindings, in the order of the reference. */
 export const contracts: readonly DescService[] = [
   ...[Tree, Datasources],
-  ...[Engine, Clusters, Snapshots, Hosts, Agents, Blueprints, Operations],
+  ...[Engine, Clusters, Snapshots, Webhooks, Hosts, Agents, Blueprints, Operations],
   ...[Sessions, Tokens, Keys, Users, Policies],
   ...[Services, Settings],
 ];
