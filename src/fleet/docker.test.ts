@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { disksMissing, mountDisk } from '#acceptance/disk.ts';
 import { Cluster_Health } from '#gen/cellar/fleet/v1/clusters_pb.ts';
 import { AgentType, HostStatus_State } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { Fault } from '#kernel/fault.ts';
@@ -17,7 +18,7 @@ import { containerGround } from './testing/container-ground.ts';
 import { operator, startFleet, userNamed } from './testing/fleet-platform.ts';
 import { poolScenario } from './testing/pool-scenario.ts';
 
-const skip = dockerMissing() ?? imageMissing('litecoin', 'etcd', 'nats', 'anvil') ?? registryMissing();
+const skip = dockerMissing() ?? imageMissing('litecoin', 'etcd', 'nats', 'anvil', 'busybox') ?? registryMissing();
 const patienceMs = 60_000;
 let engine: TestDocker | undefined;
 before(async () => {
@@ -77,6 +78,60 @@ test('an engine is killed and comes back: what was not known is told so, and wha
   const { Volumes } = await own.docker.listVolumes();
   assert.deepEqual([await own.docker.listContainers({ all: true }), Volumes ?? []], [[], []]);
 });
+
+test('an engine whose disk is full says so; what was begun is finished when there is room', {
+  skip: skip ?? disksMissing(),
+}, async (t) => {
+  const disk = mountDisk(64);
+  const own = await startDocker({ more: ['--data-root', disk.path] });
+  const image = await importImage(own.docker, 'busybox');
+  const fleet = await startFleet(t);
+  t.after(async () => {
+    disk.free();
+    await own[Symbol.asyncDispose]();
+    disk[Symbol.dispose]();
+  });
+  const { hosts, clusters, blueprints } = fleet.as(operator);
+  await blueprints.putBlueprint({ name: 'web', text: webOf(image) });
+  const spec = { type: AgentType.DOCKER, address: own.address, capacity: 3, portFirst: 24_600, portLast: 24_699 };
+  await hosts.createHost({ host: { name: 'dock', spec } });
+  const get = (name: string) => clusters.getCluster({ name });
+  const isWell = async (name: string) => (await get(name)).health === Cluster_Health.OK;
+  const isFull = async (name: string) => (await get(name)).conditions.some(({ reason }) => reason === 'disk_full');
+  await clusters.createCluster({ name: 'first', host: 'dock', blueprint: 'web' });
+  await until(() => isWell('first'), patienceMs);
+  disk.fill();
+  for (const name of ['second', 'third']) await clusters.createCluster({ name, host: 'dock', blueprint: 'web' });
+  for (const name of ['second', 'third']) await until(() => isFull(name), patienceMs);
+  assert.ok(await isWell('first'), 'what runs goes on');
+  await fleet.done(await clusters.deleteCluster({ name: 'third' }));
+  disk.free();
+  await until(() => isWell('second'), patienceMs);
+  await fleet.done(await hosts.deleteHost({ name: 'dock', force: true }));
+  const { Volumes } = await own.docker.listVolumes();
+  assert.deepEqual([await own.docker.listContainers({ all: true }), Volumes ?? []], [[], []]);
+});
+
+const webOf = (image: string): string => `
+blueprint: 1
+name: web
+description: One web server.
+agents: [docker]
+members:
+  - role: node
+    image: ${image}
+    command: [busybox, httpd, -f, -p, "8080"]
+    ports: { web: { port: 8080, public: true } }
+    volumes: { data: /data }
+    files:
+      /page.txt: { text: "hello" }
+    stop: { timeoutMs: 1000 }
+    ready: [{ tcp: { port: web } }]
+health:
+  - { name: Silent, role: node, ask: { tcp: { port: web } }, message: It does not answer }
+endpoints:
+  web: "http://{{ members[0].public.web }}"
+`;
 
 test('what is no Docker engine is refused with the reason, and nothing is kept', async (t) => {
   const fleet = await startFleet(t);

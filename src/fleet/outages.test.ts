@@ -179,6 +179,24 @@ test('half of the hosts vanish, one is cut off, one is restarted, half of all fr
     const rebuilt = [...before].filter(([name, id]) => now.get(name) !== id);
     assert.ok(rebuilt.length <= sickAtOnce, `rebuilt: ${rebuilt.join()}`);
   });
+
+  await t.test('a host whose engine never came back can be deleted; what is left there goes when it is added again', async () => {
+    const [, second] = engines;
+    const { spec } = await hosts.getHost({ name: 'dock-1' });
+    assert.ok(second && spec);
+    await second.kill();
+    await until(areStates([ACTIVE, UNREACHABLE, ACTIVE, ACTIVE]), patienceMs);
+    await fleet.done(await hosts.deleteHost({ name: 'dock-1', force: true }));
+    await until(async () => (await hostsNow()).length === 3, patienceMs);
+    assert.deepEqual((await claims.listClaims({})).claims.length, used.length - 1, 'its claim has ended');
+    await second.restart();
+    assert.equal((await second.docker.listContainers({ all: true })).length, 2);
+    await hosts.createHost({ host: { name: 'dock-1', spec: { ...spec, templates: [] } } });
+    await until(async () => {
+      const { Volumes } = await second.docker.listVolumes();
+      return (await second.docker.listContainers({ all: true })).length + (Volumes ?? []).length === 0;
+    }, patienceMs);
+  });
 });
 
 /** A way to an engine that can be cut, while the engine and its containers go on. */

@@ -5,6 +5,9 @@ import type { Condition } from './model.ts';
 /** Failed looks in a row before a host counts as unreachable: one lost answer is not an outage. */
 const failuresMax = 3;
 
+/** It has not answered for so long that nobody waits for it. */
+export const isAway = ({ failures }: Pick<StoredHost, 'failures'>): boolean => failures >= failuresMax;
+
 /** What a look at a host changes of it; nothing when it says what was known. Pure. */
 export function hostChanges(host: StoredHost, sight: HostSight | NotSeen, nowMs: number): Partial<StoredHost> | undefined {
   const stays: readonly HostState[] = ['draining', 'resetting', 'deleting'];

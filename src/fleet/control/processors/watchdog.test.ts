@@ -127,6 +127,29 @@ test('a host that is away makes its clusters unknown, and nothing is done to the
   assert.equal((await simulation.store.host('h1'))?.state, 'active');
 });
 
+test('a host that is away can be deleted; what was left on it goes when it is added again', async (t) => {
+  const simulation = await start(t);
+  const { database, store, world } = simulation;
+  await simulation.addHost('h1');
+  await simulation.addCluster('h1', 'c1', 'evm-dev');
+  await passes(simulation, 3);
+  world.host('h1').troubles.isAway = true;
+  const cluster = await get(simulation, 'c1');
+  await database.transaction((tx) => store.updateCluster(tx, 'c1', cluster.version, { desired: 'absent' }));
+  const host = await store.host('h1');
+  assert.ok(host);
+  await database.transaction((tx) => store.updateHost(tx, { ...host, state: 'deleting', deletedMs: 1 }, host.version));
+  await passes(simulation, 2);
+  assert.ok(await store.cluster('c1'), 'a short outage is waited for');
+  await passes(simulation, 3);
+  assert.deepEqual([await store.cluster('c1'), await store.host('h1')], [undefined, undefined]);
+  assert.ok(world.host('h1').members.size > 0);
+  world.host('h1').troubles.isAway = false;
+  await simulation.addHost('h1');
+  await passes(simulation, 1);
+  assert.equal(world.host('h1').members.size + world.host('h1').volumes.size, 0);
+});
+
 test('the storm guard holds: when most are sick at once nothing is rebuilt', async (t) => {
   const simulation = await start(t);
   const watchdog = simulation.newWatchdog();

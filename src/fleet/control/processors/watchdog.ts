@@ -3,8 +3,9 @@ import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { rest } from '#lib/rest.ts';
 import { createWorkQueue } from '#lib/work-queue.ts';
 import { bindClaim, endClaim } from '../logic/claims.ts';
+import { factsOf } from '../logic/events.ts';
 import { isSeen } from '../logic/host-sights.ts';
-import { hostChanges } from '../logic/host-status.ts';
+import { hostChanges, isAway } from '../logic/host-status.ts';
 import { type ReconcileParts, reconcileCluster } from '../logic/reconcile-cluster.ts';
 import type { StormGuard } from '../logic/storm-guard.ts';
 import type { StoredCluster, StoredHost } from '../store/store.ts';
@@ -102,11 +103,13 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
     await parts.afterPass(performance.now() - passMs);
   }
 
-  /** Hosts that are to go and have nothing left on them. */
+  /** Hosts that are to go and have nothing left on them; one that is away cannot be asked for what is left, and goes without. */
   async function removeHosts(hosts: readonly StoredHost[]): Promise<void> {
     for (const host of hosts) {
       const { name, deletedMs } = host;
-      if (deletedMs === 0 || (await store.clusters({ host: name }, '', 1)).length > 0) continue;
+      if (deletedMs === 0) continue;
+      if (isAway(host)) for (const cluster of await store.clusters({ host: name }, '', pageSize)) await forget(cluster);
+      if ((await store.clusters({ host: name }, '', 1)).length > 0) continue;
       try {
         await parts.releaseHost?.(host);
       } catch (error) {
@@ -121,6 +124,22 @@ export function createWatchdog(parts: WatchdogParts): Watchdog {
       });
       sights.forget(name);
     }
+  }
+
+  /** Gives up what is to go and cannot be reached. Nothing happens to one that has changed meanwhile: it is looked at again. */
+  async function forget(cluster: StoredCluster): Promise<void> {
+    const { name, host, version, desired } = cluster;
+    if (desired !== 'absent') return;
+    const message = `Cluster ${name} is forgotten, since host ${host} does not answer; what is left of it goes when a host of this name and engine is added again`;
+    await parts.database.transaction(async (tx) => {
+      if ((await store.removeCluster(tx, name, version)) === 'conflict') return;
+      await parts.commit(tx, [
+        {
+          ...{ kind: 'cluster', name, cluster: name, ...factsOf(cluster), actor: 'watchdog', severity: 'warning' },
+          ...{ reason: 'ClusterForgotten', message },
+        },
+      ]);
+    });
   }
 
   function beginHost(host: StoredHost, clusters: readonly StoredCluster[], signal: AbortSignal): Promise<void> {
