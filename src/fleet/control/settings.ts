@@ -95,9 +95,9 @@ export const settings = {
     meaning: 'A webhook whose receiver has failed for so long is disabled.',
   }),
   webhooksAtOnce: integer({
-    default: 32,
+    default: 100,
     min: 1,
-    max: 1000,
+    max: 100,
     meaning: 'Receivers of webhooks that are told something at the same time.',
     needsRestart: true,
   }),

@@ -47,18 +47,20 @@ test('what was not heard is tried again, later each time, and as late as the rec
 });
 
 test('a receiver that has failed for days, or wants nothing more, is told nothing more', () => {
-  const since = (failingSinceMs: number, status = 500) =>
-    judgeAttempt({ ...webhook, failingSinceMs }, { ...failed, status }, nowMs, limits);
+  const since = (failingSinceMs: number, status = 500, attempts = 9) =>
+    judgeAttempt({ ...webhook, failingSinceMs, attempts }, { ...failed, status }, nowMs, limits);
   assert.equal(since(nowMs - limits.failingMsMax + 1).isDisabled, false);
   assert.equal(since(nowMs - limits.failingMsMax).isDisabled, true);
   assert.equal(since(nowMs - limits.failingMsMax).webhook.isEnabled, false);
-  assert.equal(since(0, 410).isDisabled, true);
+  assert.equal(since(nowMs - limits.failingMsMax, 500, 8).isDisabled, false);
+  assert.equal(since(0, 410, 0).isDisabled, true);
 });
 
 test('an event is given up only while its receiver fails', () => {
-  const failing = { ...webhook, attempts: 1 };
+  const failing = { ...webhook, attempts: 10 };
   assert.equal(isTooOld(failing, 0, limits.patienceMs + 1, limits), true);
   assert.equal(isTooOld(failing, 0, limits.patienceMs, limits), false);
+  assert.equal(isTooOld({ ...webhook, attempts: 9 }, 0, limits.patienceMs + 1, limits), false);
   assert.equal(isTooOld(webhook, 0, limits.patienceMs * 9, limits), false);
 });
 

@@ -28,6 +28,8 @@ export interface Judgement {
   readonly isDisabled: boolean;
 }
 
+/** Before so many attempts in a row have failed nothing is given up and nobody disabled: the clock may have jumped. */
+const attemptsMin = 10;
 /** The receiver says that it wants nothing more, as Standard Webhooks has it. */
 const gone = 410;
 
@@ -53,14 +55,14 @@ export function judgeAttempt(
   const failingSinceMs = webhook.failingSinceMs || nowMs;
   const why = status === 0 ? attempt.message : `It answered ${status}`;
   const waitMs = Math.max(backoffMs(retry, attempts, random), Math.min(attempt.retryAfterMs, retry.maxMs));
-  const isDisabled = status === gone || nowMs - failingSinceMs >= failingMsMax;
+  const isDisabled = status === gone || (attempts >= attemptsMin && nowMs - failingSinceMs >= failingMsMax);
   const failing = { attempts, failingSinceMs, nextMs: nowMs + waitMs, isEnabled: !isDisabled, message: why };
   return { webhook: { ...webhook, ...failing }, delivery: { ...told, state: 'failing', message: why }, isDisabled };
 }
 
 /** An event that waited too long for a receiver that fails: it is not told, and those behind it have their turn. */
 export function isTooOld(webhook: StoredWebhook, eventMs: number, nowMs: number, { patienceMs }: WebhookLimits): boolean {
-  return webhook.attempts > 0 && nowMs - eventMs > patienceMs;
+  return webhook.attempts >= attemptsMin && nowMs - eventMs > patienceMs;
 }
 
 /** How long until something may be sent. A time further away than any pause is of a clock that was set back. */

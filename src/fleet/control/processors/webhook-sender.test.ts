@@ -199,7 +199,7 @@ for (const factory of [sqliteFactory, postgresFactory(postgres.server)]) {
     const dead = await startReceiver(t, () => 503);
     await ground.tell('A');
     await ground.add('gone', gone.url);
-    await ground.add('dead', dead.url, { attempts: 7, failingSinceMs: ground.clock.nowMs - limits.failingMsMax });
+    await ground.add('dead', dead.url, { attempts: 12, failingSinceMs: ground.clock.nowMs - limits.failingMsMax });
     ground.start(t);
     await until(() => ground.told.length === 2);
     assert.deepEqual(
@@ -220,7 +220,7 @@ for (const factory of [sqliteFactory, postgresFactory(postgres.server)]) {
     const { nowMs } = ground.clock;
     await ground.add('w', receiver.url, {
       types: ['A', 'B', 'C'],
-      attempts: 3,
+      attempts: 12,
       failingSinceMs: nowMs - 5,
       message: 'It answered 500',
     });
