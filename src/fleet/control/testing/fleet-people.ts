@@ -48,7 +48,8 @@ export function applyAndWait(fleet: SimulatedFleet): void {
 }
 
 export function release(fleet: SimulatedFleet): void {
-  const claim = fleet.pick(fleet.claims('bound')) ?? fleet.pick(fleet.claims('waiting'));
+  const waiting = fleet.chance(0.3) ? fleet.pick(fleet.claims('waiting')) : undefined;
+  const claim = waiting ?? fleet.pick(fleet.claims('bound'));
   if (!claim) return;
   const { id, user, cluster } = claim;
   for (let times = fleet.chance(0.2) ? 2 : 1; times > 0; times--)

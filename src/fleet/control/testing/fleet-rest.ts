@@ -93,31 +93,27 @@ function notWhole(fleet: SimulatedFleet): readonly string[] {
   return [...wrong, ...enginesNotWhole(fleet)];
 }
 
-/** What is there and belongs to nobody, and what is missing. */
+/** What is there and belongs to nobody, what is missing, and what does not work although it is told to. */
 function enginesNotWhole(fleet: SimulatedFleet): readonly string[] {
-  const wanted = new Set(
-    fleet
-      .clusters()
-      .flatMap(({ name, host, incarnation, members, desired }) =>
-        members.map((member) => ({ id: `${host} ${name}.${incarnation}.${member.name}`, desired })),
-      )
-      .map(({ id }) => id),
-  );
-  const there = fleet
-    .hosts()
-    .flatMap(({ name: host }) => [...fleet.world.host(host).members.keys()].map((name) => `${host} ${name}`));
-  const volumes = fleet
-    .hosts()
-    .flatMap(({ name: host }) => [...fleet.world.host(host).volumes.keys()].map((name) => `${host} ${name}`));
-  const running = new Set(there);
-  const missing = fleet
-    .clusters()
-    .filter(({ desired }) => desired === 'running')
-    .flatMap(({ name, host, incarnation, members }) => members.map((member) => `${host} ${name}.${incarnation}.${member.name}`))
-    .filter((id) => !running.has(id));
-  return [
-    ...there.filter((id) => !wanted.has(id)).map((id) => `${id} runs for nobody`),
-    ...volumes.filter((id) => !wanted.has(id.slice(0, id.lastIndexOf('.')))).map((id) => `volume ${id} belongs to nobody`),
-    ...missing.map((id) => `${id} is missing`),
-  ];
+  const clusters = fleet.clusters();
+  const wrong: string[] = [];
+  for (const { name: host } of fleet.hosts()) {
+    const own = clusters.filter((cluster) => cluster.host === host);
+    const wanted = new Map<string, boolean>(
+      own.flatMap(({ name, incarnation, members, desired }) =>
+        members.map((member) => [`${name}.${incarnation}.${member.name}`, desired === 'running'] as const),
+      ),
+    );
+    const { members, volumes } = fleet.world.host(host);
+    for (const [id, isRunning] of wanted) {
+      const member = members.get(id);
+      // Nobody asks the second of a pair.
+      const isWell = member?.state === 'running' && (!member.isHung || member.member === 'second');
+      if (isRunning && !isWell) wrong.push(`${id} on ${host} is told to be well: ${JSON.stringify(member)}`);
+    }
+    for (const id of members.keys()) if (!wanted.has(id)) wrong.push(`${id} on ${host} runs for nobody`);
+    for (const id of volumes.keys())
+      if (!wanted.has(id.slice(0, id.lastIndexOf('.')))) wrong.push(`volume ${id} on ${host} belongs to nobody`);
+  }
+  return wrong;
 }

@@ -61,13 +61,13 @@ export class FleetTruth {
     }
   }
 
-  onEffect(verb: Effect, name: string, incarnation: number): void {
+  onEffect(host: string, verb: Effect, name: string, incarnation: number): void {
     const done = count(this.#done, `${name} ${eventOf[verb]}`);
     const told = this.#told.get(`${name} ${eventOf[verb]}`) ?? 0;
     if (done > told && !(verb === 'remove' && this.#told.has(`${name} OrphanRemoved`)))
       this.wrong(`${verb} of ${name} was done ${done} times and told ${told} times`);
     if (verb !== 'remove') return;
-    const row = this.#fleet.clusters().find((cluster) => cluster.name === name);
+    const row = this.#fleet.clusters().find((cluster) => cluster.name === name && cluster.host === host);
     if (row?.incarnation === incarnation && !row.isRecycling && row.desired !== 'absent')
       this.wrong(`${name}.${incarnation} is removed, and nobody wants that`);
   }
@@ -148,6 +148,7 @@ export class FleetTruth {
       this.wrong(`${name} went from incarnation ${incarnation} to ${after.incarnation}`);
     if (after.desired === 'absent' && before.desired !== 'absent' && (isUsed || !this.#isOrdered('delete', before)))
       this.wrong(`${name} is to be deleted, and ${isUsed ? 'is used' : 'nobody asked for that'}`);
+    if (claim !== '' && after.claim === '' && after.desired === 'stopped') this.wrong(`${name} is released and stays stopped`);
     if (before.isRecycling || !after.isRecycling) return;
     if (isUsed) {
       if (!this.#isOrdered('own-reset', before) && before.readyMs !== undefined) this.wrong(`${name} is used and built anew`);

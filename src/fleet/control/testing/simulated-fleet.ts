@@ -76,7 +76,7 @@ export class SimulatedFleet implements Ground {
     createSimulatedDriver({ host: this.world.host(host), address: host, now: () => this.clock.nowMs, random: this.random });
   onCommit: Ground['onCommit'] = (process) => this.truth.onCommit(process);
   onTold: Ground['onTold'] = (process, events) => this.truth.onTold(process, events);
-  onEffect: Ground['onEffect'] = (_, verb, cluster, incarnation) => this.truth.onEffect(verb, cluster, incarnation);
+  onEffect: Ground['onEffect'] = (...effect) => this.truth.onEffect(...effect);
   onSurprise: Ground['onSurprise'] = (what, error) =>
     this.truth.wrong(`${what}: ${error instanceof Error ? error.stack : String(error)}`);
 

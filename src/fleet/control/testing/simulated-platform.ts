@@ -15,6 +15,7 @@ import { StormGuard, type StormLimits } from '../logic/storm-guard.ts';
 import { createWatchdog, type Watchdog } from '../processors/watchdog.ts';
 import { createFleetStore } from '../store/sql.ts';
 import type { StoredCluster } from '../store/store.ts';
+import type { Effect } from './fleet-truth.ts';
 import type { Process, Turns } from './turns.ts';
 
 export const storm: StormLimits = { sickMin: 3, sickShareMax: 0.4 };
@@ -43,7 +44,7 @@ export interface Ground {
   /** Events are in it. */
   onTold(process: SimulatedPlatform, events: readonly FleetEvent[]): void;
   /** An engine is about to be changed. */
-  onEffect(process: SimulatedPlatform, verb: 'create' | 'start' | 'stop' | 'remove', cluster: string, incarnation: number): void;
+  onEffect(host: string, verb: Effect, cluster: string, incarnation: number): void;
   /** Something threw what is no `Fault`. */
   onSurprise(what: string, error: unknown): void;
 }
@@ -165,17 +166,13 @@ function behindAgent(ground: Ground, platform: SimulatedPlatform, host: string):
     await turns.gate(platform);
     return done;
   };
-  const change = async <T>(
-    verb: 'create' | 'start' | 'stop' | 'remove',
-    ref: { cluster: string; incarnation: number },
-    work: () => Promise<T>,
-  ): Promise<T> => {
+  const change = async <T>(verb: Effect, ref: { cluster: string; incarnation: number }, work: () => Promise<T>): Promise<T> => {
     const { epoch } = platform;
     await turns.gate(platform);
     if (epoch < agent.newest) throw new Fault('aborted', 'Another watchdog works now', { reason: 'epoch_passed' });
     agent.newest = epoch;
     await turns.gate(platform);
-    ground.onEffect(platform, verb, ref.cluster, ref.incarnation);
+    ground.onEffect(host, verb, ref.cluster, ref.incarnation);
     const done = await work();
     await turns.gate(platform);
     return done;
