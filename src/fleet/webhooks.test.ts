@@ -45,6 +45,9 @@ test('what happens to clusters, their claims and hosts is told to those who want
   await until(() => reasons(all.seen).includes('ClaimEnded'), patienceMs);
   await until(() => reasons(some.seen).includes('ClaimEnded'), patienceMs);
   await until(() => reasons(labelled.seen).includes('ClaimEnded'), patienceMs);
+  await fleet.done(await clusters.deleteCluster({ name: 'c2' }));
+  // Of a cluster that is not there any more it is still known what it was.
+  await until(() => reasons(labelled.seen).includes('ClusterGone'), patienceMs);
   assert.deepEqual(
     reasons(some.seen).filter((reason) => reason !== 'ClusterReady'),
     ['ClaimBound', 'ClaimEnded'],

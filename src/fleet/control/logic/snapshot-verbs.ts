@@ -5,6 +5,7 @@ import type { MembersPlan } from '../../blueprints/logic/plan-members.ts';
 import type { StoredSnapshot, VolumePlace } from '../store/snapshot-store.ts';
 import type { StoredCluster, StoredOperation } from '../store/store.ts';
 import type { ControlParts } from './control-parts.ts';
+import { factsOf } from './events.ts';
 import type { VolumeWork } from './model.ts';
 import { beginOperation } from './operations.ts';
 import type { SnapshotFiles } from './snapshot-files.ts';
@@ -105,7 +106,7 @@ export async function deleteSnapshot(
     });
   await database.transaction(async (tx) => {
     if (!(await store.updateSnapshot(tx, { ...snapshot, state: 'deleting' }))) return;
-    const about = { kind: 'cluster', name: cluster.name, cluster: cluster.name, host: cluster.host } as const;
+    const about = { kind: 'cluster', name: cluster.name, cluster: cluster.name, ...factsOf(cluster) } as const;
     const message = `Snapshot ${name} of cluster ${cluster.name} was deleted`;
     await append(tx, [{ ...about, reason: 'SnapshotDeleted', message, actor, severity: 'info' }]);
   });
@@ -150,7 +151,9 @@ async function begin(
   const operation = await database.transaction(async (tx) => {
     await join(tx);
     const [verb, goal] = work.kind === 'save' ? (['snapshot', 'saved'] as const) : (['restore', 'loaded'] as const);
-    const begun = await beginOperation(parts, tx, { verb, kind: 'cluster', name, goal, actor }, [cluster]);
+    const begun = await beginOperation(parts, tx, { verb, kind: 'cluster', name, goal, actor, about: factsOf(cluster) }, [
+      cluster,
+    ]);
     // Nobody may claim it meanwhile.
     const changes = {
       work: { ...work, claim, operation: begun.id },

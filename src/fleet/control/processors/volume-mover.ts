@@ -2,7 +2,7 @@ import type { Database, Transaction } from '#kernel/database/database.ts';
 import { Code, Fault } from '#kernel/fault.ts';
 import type { Log } from '#kernel/log.ts';
 import type { Driver } from '../../driver/driver.ts';
-import type { FleetEvent } from '../logic/events.ts';
+import { type FleetEvent, factsOf } from '../logic/events.ts';
 import type { VolumeWork } from '../logic/model.ts';
 import { operationEvent } from '../logic/operations.ts';
 import type { SnapshotFiles } from '../logic/snapshot-files.ts';
@@ -169,11 +169,12 @@ interface Outcome {
 }
 
 function eventOf(
-  { name, host }: StoredCluster,
+  cluster: StoredCluster,
   { kind }: VolumeWork,
   snapshot: StoredSnapshot | undefined,
   fault: Fault | undefined,
 ): FleetEvent {
+  const { name } = cluster;
   const which = snapshot?.name ?? 'that is gone';
   const [reason, done, failed] =
     kind === 'save'
@@ -184,7 +185,15 @@ function eventOf(
           `could not get back snapshot ${which}`,
         ];
   return {
-    ...{ kind: 'cluster', name, cluster: name, host, actor: 'watchdog', reason, severity: fault ? 'error' : 'info' },
+    ...{
+      kind: 'cluster',
+      name,
+      cluster: name,
+      ...factsOf(cluster),
+      actor: 'watchdog',
+      reason,
+      severity: fault ? 'error' : 'info',
+    },
     message: `Cluster ${name} ${fault ? `${failed}: ${fault.message}` : done}`,
   };
 }
