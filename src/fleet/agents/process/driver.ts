@@ -122,10 +122,9 @@ export function createProcessDriver({ folder, host, fleet, cgroups, log, now }: 
       return { members: [...seen, ...lost], leftovers };
     },
     // A caller that gave up may be back before what it had asked for has ended, so making and removing wait for each other.
-    create: (ref, planned, _, signal) =>
+    create: (ref, planned) =>
       locks.run(clusterMark(ref), async () => {
         for (const member of planned) {
-          signal.throwIfAborted();
           const place = { ...ref, member: member.name };
           await onDisk(() =>
             locks.run(markOf(place), async () => {
