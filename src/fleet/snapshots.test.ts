@@ -1,85 +1,50 @@
-import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { test } from 'node:test';
-import { Cluster_Health } from '#gen/cellar/fleet/v1/clusters_pb.ts';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { AgentType } from '#gen/cellar/fleet/v1/hosts_pb.ts';
-import { ClusterSnapshot_State } from '#gen/cellar/fleet/v1/snapshots_pb.ts';
-import { Fault } from '#kernel/fault.ts';
-import { apply, release, shows, so } from './testing/chain-ground.ts';
-import { operator, startFleet, userNamed } from './testing/fleet-platform.ts';
+import { dockerMissing, startDocker, type TestDocker } from './agents/testing/docker-engines.ts';
+import { imageMissing, importImage } from './agents/testing/test-images.ts';
+import type { ChainGround } from './testing/chain-ground.ts';
+import { containerGround } from './testing/container-ground.ts';
+import { operator, startFleet } from './testing/fleet-platform.ts';
+import { etcdSnapshotScenario, litecoinSnapshotScenario } from './testing/snapshot-scenario.ts';
 
-const etcdMissing = (): string | undefined => {
-  if (!spawnSync('etcd', ['--version']).error) return undefined;
-  const reason = 'etcd is not on the PATH; enable with: apt-get install etcd-server';
+/** Why a program cannot be run here, or false; under CI a missing one is an error. */
+function missing(program: string, packages: string): string | false {
+  if (!spawnSync(program, ['--version']).error) return false;
+  const reason = `${program} is not on the PATH; enable with: apt-get install ${packages}`;
   if (process.env['CI']) throw new Error(reason);
   return reason;
-};
+}
 
-const ann = userNamed('ann');
-const bob = userNamed('bob');
-const withReason = (reason: string) => (error: unknown) => {
-  assert.equal(Fault.from(error).reason, reason);
-  return true;
-};
-
-test('etcd: what was written before a snapshot is there again, what was written after is gone', {
-  skip: etcdMissing() ?? false,
-  timeout: 240_000,
-}, async (t) => {
+async function localGround(t: TestContext, portFirst: number): Promise<ChainGround> {
   const fleet = await startFleet(t);
-  const spec = { type: AgentType.PROCESS, capacity: 1, portFirst: 23_400, portLast: 23_499 };
+  const spec = { type: AgentType.PROCESS, capacity: 1, portFirst, portLast: portFirst + 99 };
   await fleet.as(operator).hosts.createHost({ host: { name: 'local', spec } });
   const unused = () => Promise.reject(new Error('This is not asked here'));
-  const ground = { fleet, host: 'local', kill: unused, freeze: unused, thaw: unused };
-  const used = await apply(ground, 'etcd', { size: '3', fsync: 'false' });
-  const cluster = used.cluster.name;
-  const urls = (used.connection['endpoints'] ?? '').split(',');
-  const call = async (member: number, path: string, body: Readonly<Record<string, string>>): Promise<unknown> => {
-    const encoded = Object.fromEntries(Object.entries(body).map(([name, text]) => [name, Buffer.from(text).toString('base64')]));
-    const response = await fetch(`${urls[member]}${path}`, { method: 'POST', body: JSON.stringify(encoded) });
-    if (!response.ok) throw new Error(await response.text());
-    return await response.json();
-  };
-  const put = (key: string, value: string) => call(0, '/v3/kv/put', { key, value });
-  const get = async (key: string, member = 1): Promise<string> => {
-    const { kvs = [] } = (await call(member, '/v3/kv/range', { key })) as { kvs?: { value: string }[] };
-    return Buffer.from(kvs[0]?.value ?? '', 'base64').toString();
-  };
-  const { snapshots } = fleet.as(ann);
+  return { fleet, host: 'local', kill: unused, freeze: unused, thaw: unused };
+}
 
-  await put('before', 'kept');
-  const { message, state } = await (async () => {
-    await fleet.done(await snapshots.createSnapshot({ cluster, name: 'first' }));
-    return await snapshots.getSnapshot({ cluster, name: 'first' });
-  })();
-  assert.equal(state, ClusterSnapshot_State.READY, message);
-  await shows(ground, used, [Cluster_Health.OK]);
-  assert.equal(await get('before'), 'kept');
-  await assert.rejects(snapshots.createSnapshot({ cluster, name: 'first' }), withReason('snapshot_exists'));
+test('snapshots of etcd as local processes', { skip: missing('etcd', 'etcd-server'), timeout: 240_000 }, async (t) => {
+  await etcdSnapshotScenario(await localGround(t, 23_800));
+});
 
-  await put('after', 'lost');
-  await put('before', 'overwritten');
-  await fleet.done(await snapshots.restoreSnapshot({ cluster, name: 'first' }));
-  await shows(ground, used, [Cluster_Health.OK]);
-  for (const member of [0, 1, 2])
-    await so(ground, `member ${member} has what was saved`, async () => (await get('before', member)) === 'kept');
-  assert.equal(await get('after'), '');
-  await put('later', 'goes on');
-  assert.equal(await get('later', 2), 'goes on');
+test('snapshots of litecoin, over a reset', { skip: missing('litecoind', 'litecoind'), timeout: 240_000 }, async (t) => {
+  await litecoinSnapshotScenario(await localGround(t, 23_900));
+});
 
-  // The next incarnation knows nothing of it, and has other keys.
-  await fleet.done(await fleet.as(ann).clusters.resetCluster({ name: cluster }));
-  await so(ground, 'the cluster is empty', async () => (await get('before')) === '');
-  await fleet.done(await snapshots.restoreSnapshot({ cluster, name: 'first' }));
-  await so(ground, 'it has what was saved', async () => (await get('before', 2)) === 'kept');
+const noDocker = dockerMissing() ?? imageMissing('etcd');
+describe('in containers', { skip: noDocker ?? false }, () => {
+  let engine: TestDocker;
+  before(async () => {
+    engine = await startDocker();
+  });
+  // After the fleet has taken away what it had there.
+  after(() => engine[Symbol.asyncDispose]());
 
-  await assert.rejects(fleet.as(bob).snapshots.getSnapshot({ cluster, name: 'first' }), withReason('cluster_missing'));
-  assert.deepEqual((await fleet.as(bob).snapshots.listSnapshots({ cluster: '-' })).snapshots, []);
-  const [listed, ...others] = (await snapshots.listSnapshots({ cluster: '-' })).snapshots;
-  assert.ok(listed && others.length === 0 && listed.name === 'first' && listed.volumes === 3 && listed.sizeBytes > 0n);
-  await release(ground, used);
-  await so(ground, 'its snapshots go with the claim', async () => {
-    const left = await fleet.as(operator).snapshots.listSnapshots({ cluster: '-' });
-    return left.snapshots.length === 0;
+  test('snapshots of etcd', { timeout: 240_000 }, async (t) => {
+    const { address, docker } = engine;
+    const image = await importImage(docker, 'etcd');
+    const place = { type: AgentType.DOCKER, address, engines: [docker], image, portFirst: 24_500 };
+    await etcdSnapshotScenario(await containerGround(t, place));
   });
 });
