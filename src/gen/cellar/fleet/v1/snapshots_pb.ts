@@ -278,8 +278,8 @@ export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = 
 export const Snapshots: GenService<{
   /**
    * Stops all members, the last to start first, copies their volumes, and starts them again; a stopped cluster stays stopped. Errors:
-   * failed_precondition with reason cluster_not_ready or cluster_busy; unimplemented with reason snapshot_unsupported;
-   * resource_exhausted with reason snapshots_max; already_exists.
+   * failed_precondition with reason cluster_not_ready, cluster_busy or volumes_none; unimplemented with reason snapshot_unsupported;
+   * resource_exhausted with reason snapshots_max or snapshots_full; already_exists.
    *
    * @generated from rpc cellar.fleet.v1.Snapshots.CreateSnapshot
    */
@@ -307,9 +307,10 @@ export const Snapshots: GenService<{
     output: typeof ListSnapshotsResponseSchema;
   },
   /**
-   * Stops all members, puts back what their volumes held, and starts them again; what was written since is lost. The snapshot is checked
-   * whole before anything is changed. Errors: not_found; failed_precondition with reason snapshot_not_ready, snapshot_unfit (taken with
-   * other ports, keys or members), cluster_not_ready or cluster_busy.
+   * Stops all members, puts back what their volumes held, and starts them again; what was written since is lost. A cluster that was reset
+   * meanwhile is first built anew with the keys of then. The snapshot is checked whole before anything is changed. Errors: not_found;
+   * failed_precondition with reason snapshot_not_ready, snapshot_unfit (taken with other ports, parameters or volumes), cluster_not_ready
+   * or cluster_busy.
    *
    * @generated from rpc cellar.fleet.v1.Snapshots.RestoreSnapshot
    */
