@@ -7,7 +7,7 @@ import { Fault } from '#kernel/fault.ts';
 import type { DatabaseFactory } from '#kernel/testing/databases.ts';
 import { migrations } from './migrations.ts';
 import { createFleetStore } from './sql.ts';
-import type { ClaimWish, FleetStore, HostSpec, NewCluster, StoredClaim, StoredHost } from './store.ts';
+import type { ClaimWish, FleetStore, HostSpec, NewCluster, StoredClaim, StoredHost, StoredOperation } from './store.ts';
 
 const spec: HostSpec = {
   type: 'simulated',
@@ -214,6 +214,40 @@ export function fleetStoreSuite(factory: DatabaseFactory, skip: string | false =
       assert.equal((await end())?.endReason, 'expired');
       assert.equal(await end(), undefined);
       assert.equal(await renew(99_000), undefined);
+    });
+
+    test('nothing is given out on a host that is closed, and what stands still is not on its way to be free', async (t) => {
+      const opened = await open(t);
+      const { store, database } = opened;
+      await database.transaction((tx) => store.addHost(tx, host('h1')));
+      await add(opened, newCluster('a'));
+      await add(opened, newCluster('b'));
+      await makeReady(opened, 'a');
+      const b = await store.cluster('b');
+      await database.transaction((tx) => store.updateCluster(tx, 'b', b?.version ?? 0, { state: 'stopped', desired: 'stopped' }));
+      assert.equal(await store.comingOn('h1'), 1);
+      const close = (cordoned: boolean, version: number) =>
+        database.transaction((tx) => store.updateHost(tx, host('h1', { cordoned }), version));
+      await close(true, 1);
+      assert.equal(await apply(opened, newClaim('ann')), undefined);
+      await close(false, 2);
+      assert.equal((await apply(opened, newClaim('bob')))?.cluster, 'a');
+    });
+
+    test('what a host gets back is kept when its operation is noted at the same time', async (t) => {
+      const { store, database } = await open(t);
+      const operation: StoredOperation = {
+        ...{ id: 'o', verb: 'clean', kind: 'host', name: 'h1', goal: 'gone', targets: [], state: 'running', done: 0, failed: 0 },
+        ...{ message: '', reason: '', actor: 'op', createdMs: 1, endedMs: 0, deadlineMs: 0 },
+        restores: { autofill: true, cordoned: true },
+      };
+      await database.transaction((tx) => store.addOperation(tx, operation));
+      await Promise.all([
+        database.transaction((tx) => store.restoreInstead(tx, 'o', { cordoned: false })),
+        database.transaction((tx) => store.updateOperation(tx, { ...operation, done: 1 })),
+      ]);
+      const { done, restores } = (await store.operation('o')) ?? operation;
+      assert.deepEqual({ done, restores }, { done: 1, restores: { autofill: true, cordoned: false } });
     });
 
     test('selectors are tried in order, parameters have to be equal, the first that was ready is given', async (t) => {
