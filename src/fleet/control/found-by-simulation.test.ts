@@ -87,6 +87,18 @@ test('a cluster that its user has built anew stays theirs', async (t) => {
   await assert.rejects(apply(), withReason('none_free'));
 });
 
+test('a used cluster that is built anew and hangs is started again until it is ready', async (t) => {
+  const { fleet, looks, cluster, order, build, apply } = await start(t);
+  await build();
+  const { id } = await apply();
+  await order('reset', true);
+  const { members } = fleet.world.host('h1');
+  while (!members.has(`${cluster().name}.2.node`)) await looks(1);
+  for (const member of members.values()) member.isHung = true;
+  await looks(40);
+  assert.deepEqual([cluster().state, cluster().health, cluster().claim], ['ready', 'ok', id]);
+});
+
 test('a cluster that its user has stopped runs for the next one', async (t) => {
   const { a, finish, looks, cluster, order, build, apply } = await start(t);
   await build();

@@ -149,14 +149,13 @@ function running(input: PlanInput, own: Own, sweep: readonly Action[]): ClusterP
     const refusal = cluster.conditions.find(({ type, status }) => type === 'Built' && status === 'false');
     if (nowMs - cluster.sinceMs > limits.buildMsMax) {
       const why = refusal?.message ?? notReady(names, own, verdict);
-      return failed(input, own, sweep, 'BuildTimeout', `It was not ready in time: ${why}`);
+      return failed(input, sweep, 'BuildTimeout', `It was not ready in time: ${why}`);
     }
     const doneFor = ended.filter(({ name }) => own.get(name)?.exitCode !== 0);
     if (doneFor.length > 0) {
       const [first] = doneFor;
       return failed(
         input,
-        own,
         sweep,
         'MemberExited',
         `Member ${first?.name} ended: ${own.get(first?.name ?? '')?.message || 'without a word'}`,
@@ -228,7 +227,7 @@ function keeping(input: PlanInput, { own, sweep, missing, ended, unknown }: Kept
     );
   if (nowMs < cluster.repairAfterMs)
     return plan(input, 'ready', 'failed', sweep, cluster.repairAfterMs - nowMs, { failures, successes: 0 }, verdict);
-  if (cluster.claim === '') return failed(input, own, sweep, verdict.reason, verdict.message);
+  if (cluster.claim === '') return failed(input, sweep, verdict.reason, verdict.message);
   const restart: Action = { kind: 'stop', members: cluster.members.map(({ name }) => name).toReversed(), why: verdict.message };
   return plan(
     input,
@@ -241,28 +240,20 @@ function keeping(input: PlanInput, { own, sweep, missing, ended, unknown }: Kept
   );
 }
 
-/** A free cluster is built anew; a used one whose building failed keeps what it has and is tried again. */
-function failed(input: PlanInput, own: Own, sweep: readonly Action[], reason: string, message: string): ClusterPlan {
+/** It is built anew: a free one, or one that never was ready in this incarnation, so that its user has nothing in it. */
+function failed(input: PlanInput, sweep: readonly Action[], reason: string, message: string): ClusterPlan {
   const { cluster, limits, nowMs, mayRebuild } = input;
   const verdict: HealthVerdict = { health: 'failed', reason, message };
   if (nowMs < cluster.repairAfterMs) return plan(input, 'failed', 'failed', sweep, cluster.repairAfterMs - nowMs, {}, verdict);
-  if (cluster.claim === '') {
-    if (!mayRebuild) {
-      const held = {
-        ...verdict,
-        reason: 'RepairsHeld',
-        message: `${message}; too much is sick at once, so nothing is rebuilt now`,
-      };
-      return plan(input, 'failed', 'failed', sweep, limits.everyMs, {}, held);
-    }
-    return plan(input, 'recycling', 'failed', [...sweep], 0, { ...tried(input), isRecycling: true }, verdict);
+  if (!mayRebuild) {
+    const held = {
+      ...verdict,
+      reason: 'RepairsHeld',
+      message: `${message}; too much is sick at once, so nothing is rebuilt now`,
+    };
+    return plan(input, 'failed', 'failed', sweep, limits.everyMs, {}, held);
   }
-  const ended = cluster.members.map(({ name }) => name).filter((name) => own.get(name)?.state === 'exited');
-  const missing = cluster.members.map(({ name }) => name).filter((name) => !own.has(name));
-  const actions: Action[] = [];
-  if (ended.length > 0) actions.push({ kind: 'start', members: ended, why: message });
-  if (missing.length > 0) actions.push({ kind: 'create', members: missing });
-  return plan(input, 'failed', 'failed', [...actions, ...sweep], limits.soonMs, { ...tried(input), sinceMs: nowMs }, verdict);
+  return plan(input, 'recycling', 'failed', [...sweep], 0, { ...tried(input), isRecycling: true }, verdict);
 }
 
 /** What keeps a cluster from being ready, for people. */
