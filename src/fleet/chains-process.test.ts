@@ -2,7 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { describe, type TestContext, test } from 'node:test';
 import { AgentType } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { markedProcesses } from './agents/process/processes.ts';
-import { type ChainGround, etcdScenario, fabricScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
+import {
+  type ChainGround,
+  etcdScenario,
+  ethereumScenario,
+  fabricScenario,
+  litecoinScenario,
+  natsScenario,
+} from './testing/chain-scenarios.ts';
 import { operator, startFleet } from './testing/fleet-platform.ts';
 
 async function ground(t: TestContext, portFirst: number): Promise<ChainGround> {
@@ -50,5 +57,14 @@ describe('clusters of local processes', { concurrency: true }, () => {
   const whyNot = `${noFabric.join(', ')} not on the PATH; enable with the programs of a Hyperledger Fabric release`;
   test('Hyperledger Fabric', { skip: noFabric.length > 0 && whyNot }, async (t) => {
     await fabricScenario(await ground(t, 23_300));
+  });
+
+  // Heavy, and too large to be dependencies, so only where somebody asks for it; it takes about five minutes.
+  const { CELLAR_ETHEREUM_PROGRAMS: programs } = process.env;
+  const howTo =
+    'heavy; enable with: npm run ethereum-programs -- /tmp/ethereum && CELLAR_ETHEREUM_PROGRAMS=/tmp/ethereum npm test -- src/fleet/chains-process';
+  test('proof-of-stake Ethereum', { skip: programs === undefined && howTo }, async (t) => {
+    process.env['PATH'] = `${programs}:${process.env['PATH']}`;
+    await ethereumScenario(await ground(t, 23_400));
   });
 });
