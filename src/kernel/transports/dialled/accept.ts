@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import type { Channel } from '../../calls/channel.ts';
 import { Fault, failedPrecondition, unauthenticated, unavailable } from '../../fault.ts';
@@ -60,15 +61,30 @@ export async function acceptDialled(options: AcceptOptions): Promise<Acceptor> {
   const { host, port, tls, log } = options;
   const limits = { ...dialledLimits, ...options.limits };
   const open = new Map<Peer, (fault: Fault) => void>();
+  /** Those in the middle of their handshake, too. */
+  const sockets = new Set<Socket>();
+  const stopping = unavailable('The platform is stopping', { reason: 'stopping', retryAfterMs: 500 });
+  let isClosed = false;
   const server = createServer(
     // Whoever has no good certificate is refused by `assertKnown`, so that both sides can say why.
     { ...secure(tls.material), requestCert: true, rejectUnauthorized: false, handshakeTimeout: limits.dialMsMax },
     (socket) => {
       socket.on('error', () => undefined);
-      void take(socket, limits, open, options);
+      void take(socket, limits, open, {
+        ...options,
+        async admit(peer) {
+          // A handshake may end after the last look at those that are open.
+          if (isClosed) throw stopping;
+          await options.admit(peer);
+        },
+      });
     },
   );
   const unwatch = tls.watch((material) => server.setSecureContext(secure(material)));
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
   server.maxConnections = limits.connectionsMax;
   server.on('drop', () => log.warn('a connection was refused: there are too many', { connectionsMax: limits.connectionsMax }));
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) =>
@@ -98,9 +114,14 @@ export async function acceptDialled(options: AcceptOptions): Promise<Acceptor> {
       unwatch();
       clearInterval(expiring);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const end of [...open.values()])
-        end(unavailable('The platform is stopping', { reason: 'stopping', retryAfterMs: 500 }));
+      isClosed = true;
+      drop(() => true, stopping);
+      // Who does not read why is not waited for.
+      const patience = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, 1000);
       await closed;
+      clearTimeout(patience);
     },
   };
 }

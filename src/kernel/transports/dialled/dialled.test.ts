@@ -200,6 +200,27 @@ test('who is refused is told why and tries again; who is dropped while it is let
   await until(() => whys.includes('dropped again'));
 });
 
+test('closing waits neither for a handshake that does not end nor for one that ends late', async (t) => {
+  const gate = Promise.withResolvers<void>();
+  let asked = 0;
+  const { acceptor, came } = await accept(t, {
+    async admit() {
+      asked++;
+      await gate.promise;
+    },
+  });
+  const silent = connect(acceptor.port, '127.0.0.1');
+  silent.on('error', () => undefined);
+  await once(silent, 'connect');
+  dial(t, acceptor.port, await clientCertificate('far'));
+  await until(() => asked === 1);
+  const closed = acceptor.close();
+  gate.resolve();
+  await closed;
+  assert.equal(came.length, 0);
+  silent.destroy();
+});
+
 test('who was replaced ends, since another serves in its place', async (t) => {
   const { acceptor, came } = await accept(t);
   const { ended } = dial(t, acceptor.port, await clientCertificate('far'));
@@ -209,7 +230,7 @@ test('who was replaced ends, since another serves in its place', async (t) => {
 });
 
 test('a network that swallows everything is noticed on both sides, idle or not, and left behind', async (t) => {
-  const limits = { silenceMsMax: 300 };
+  const limits = { silenceMsMax: 1500 };
   const { acceptor, came } = await accept(t, { limits });
   // What goes through can be held back without either side being told.
   const open = new Set<Socket>();
@@ -241,10 +262,9 @@ test('a network that swallows everything is noticed on both sides, idle or not, 
   const call = assert.rejects(echo(latest(came), 'lost'), { code: 'unavailable' });
   assert.match((await latest(came).ended).message, /has said nothing/);
   await call;
-  await until(() => whys.length > 0);
-  assert.match(whys.find((why) => why !== '') ?? '', /said nothing/);
+  await until(() => whys.some((why) => /said nothing/.test(why)));
   isCut = false;
-  await until(() => came.length === 2);
+  await until(() => came.length > 1);
   assert.equal(await echo(latest(came), 'again'), 'again');
 });
 
