@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
@@ -110,6 +110,76 @@ test('an engine whose disk is full says so; what was begun is finished when ther
   await fleet.done(await hosts.deleteHost({ name: 'dock', force: true }));
   const { Volumes } = await own.docker.listVolumes();
   assert.deepEqual([await own.docker.listContainers({ all: true }), Volumes ?? []], [[], []]);
+});
+
+test('an engine that begins to lie: nothing it says is believed, and all is as it was when it speaks the truth again', {
+  skip: skip ?? false,
+}, async (t) => {
+  await using own = await startDocker();
+  const image = await importImage(own.docker, 'busybox');
+  const fleet = await startFleet(t);
+  let lie: { readonly status: number; readonly body: string; readonly isCut?: boolean } | undefined;
+  const server = createServer((asked, answer) => {
+    if (lie) {
+      answer.writeHead(lie.status, { 'content-type': 'application/json', ...(lie.isCut ? { 'content-length': 1000 } : {}) });
+      answer.write(lie.body);
+      return lie.isCut ? answer.destroy() : answer.end();
+    }
+    const { method, url, headers } = asked;
+    const socketPath = own.address.slice('unix://'.length);
+    const onward = request({ socketPath, method, path: url, headers }, (said) => {
+      answer.writeHead(said.statusCode ?? 500, said.headers);
+      said.pipe(answer);
+    });
+    onward.on('error', () => answer.destroy());
+    return asked.pipe(onward);
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'cellar-liar-'));
+  server.listen(join(folder, 'liar.sock'));
+  await once(server, 'listening');
+  t.after(() => {
+    lie = undefined;
+    server.closeAllConnections();
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const { hosts, clusters, blueprints, operations } = fleet.as(operator);
+  await blueprints.putBlueprint({ name: 'web', text: webOf(image) });
+  const address = `unix://${folder}/liar.sock`;
+  const spec = { type: AgentType.DOCKER, address, capacity: 3, portFirst: 24_700, portLast: 24_799 };
+  await hosts.createHost({ host: { name: 'dock', spec } });
+  await fleet.done(await hosts.fillupHost({ name: 'dock', template: { blueprint: 'web' } }));
+  const { cluster } = await fleet.as(userNamed('ann')).engine.apply({ blueprint: 'web' });
+  const ids = async () => (await own.docker.listContainers({})).map(({ Id }) => Id).toSorted();
+  const before = await ids();
+  const stateOfHost = async () => (await hosts.getHost({ name: 'dock' })).status;
+  const lies: readonly NonNullable<typeof lie>[] = [
+    { status: 200, body: '{"lie":true}' },
+    { status: 200, body: '<html>Please log in</html>' },
+    { status: 200, body: '[{}]' },
+    { status: 404, body: '{"message":"page not found"}' },
+    { status: 200, body: '[{"Id":"', isCut: true },
+  ];
+  for (const told of lies) {
+    lie = told;
+    await until(async () => (await stateOfHost())?.state === HostStatus_State.UNREACHABLE, patienceMs).catch((error) => {
+      throw new Error(`${told.body} was believed`, { cause: error });
+    });
+    const why = (await stateOfHost())?.conditions[0];
+    assert.ok(why?.reason && why.message && why.message !== 'Internal error', `${told.body}: ${why?.reason} ${why?.message}`);
+    for (const { health } of (await clusters.listClusters({})).clusters) assert.equal(health, Cluster_Health.UNKNOWN, told.body);
+    lie = undefined;
+    await until(async () => (await stateOfHost())?.state === HostStatus_State.ACTIVE, patienceMs);
+    await until(
+      async () => (await clusters.listClusters({})).clusters.every(({ health }) => health === Cluster_Health.OK),
+      patienceMs,
+    );
+  }
+  assert.deepEqual(await ids(), before, 'nothing was touched');
+  const held = await clusters.getCluster({ name: cluster?.name ?? '' });
+  assert.deepEqual([held.incarnation, held.owner], [1, 'ann']);
+  const removed = (await Array.fromAsync(operations.listEvents({}))).filter(({ reason }) => reason === 'MembersRemoving');
+  assert.deepEqual(removed, []);
 });
 
 const webOf = (image: string): string => `

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { Code, Fault, invalidArgument } from '#kernel/fault.ts';
 import { isSystemError } from '#lib/system-error.ts';
+import { believing } from './believe.ts';
 
 /** A Docker engine, and where what it publishes is reached. */
 export interface Engine {
@@ -23,7 +24,7 @@ const portDefault = 2376;
 export async function connectEngine(address: string, credentials: string, folder: string): Promise<Engine> {
   if (address === '' || address.startsWith('unix://')) {
     const socketPath = address.slice('unix://'.length) || socketDefault;
-    return { docker: new Docker({ socketPath }), isLocal: true, machine: '127.0.0.1' };
+    return { docker: believing(new Docker({ socketPath })), isLocal: true, machine: '127.0.0.1' };
   }
   const url = URL.canParse(address) ? new URL(address.replace(/^tcp:/, 'https:')) : undefined;
   if (!/^tcp:/.test(address) || !url || url.hostname === '') {
@@ -34,7 +35,7 @@ export async function connectEngine(address: string, credentials: string, folder
   }
   const [ca, cert, key] = await readCredentials(credentials, folder);
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const docker = new Docker({ protocol: 'https', host, port: Number(url.port) || portDefault, ca, cert, key });
+  const docker = believing(new Docker({ protocol: 'https', host, port: Number(url.port) || portDefault, ca, cert, key }));
   return { docker, isLocal: host === '127.0.0.1' || host === '::1' || host === 'localhost', machine: host };
 }
 

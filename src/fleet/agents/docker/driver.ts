@@ -6,6 +6,7 @@ import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { rest } from '#lib/rest.ts';
 import type { PlannedMember } from '../../blueprints/logic/plan-members.ts';
 import type { ClusterRef, Driver, Leftover, MemberUse, SeenMember } from '../../driver/driver.ts';
+import { believe } from '../docker-engine/believe.ts';
 import { asking, type Engine, engineFault, isConflict, isGone, isSoAlready } from '../docker-engine/connect.ts';
 import { execute } from '../docker-engine/execute.ts';
 import { logLines } from '../docker-engine/log-lines.ts';
@@ -53,7 +54,8 @@ export function createDockerDriver({ engine, host, fleet }: DockerDriverOptions)
   /** `undefined`: it is gone meanwhile, or not whole. */
   const look = async (id: string, signal: AbortSignal): Promise<SeenMember | undefined> => {
     try {
-      return readContainer(await docker.getContainer(id).inspect({ abortSignal: signal }));
+      const answer = await docker.getContainer(id).inspect({ abortSignal: signal });
+      return readContainer(believe(answer, 'a container', 'Config', 'State'));
     } catch (error) {
       if (isGone(error)) return undefined;
       throw error;
