@@ -114,6 +114,8 @@ export function createWebhookSender(parts: WebhookSenderParts): WebhookSender {
     }
     const last = events.at(-1)?.position;
     if (last === undefined) return 'end';
+    // What happened after a change of the webhook is told as it is then.
+    if ((await store.webhook(webhook.name))?.version !== webhook.version) return 'moved';
     const wanted = events.map(eventOf).filter((event) => isWanted(webhook, event));
     if (wanted.length > 0) return wanted;
     reached.set(webhook.uid, last);
