@@ -10,13 +10,14 @@ import { sqliteFactory } from '#kernel/testing/databases.ts';
 import { createSimulatedDriver } from '../agents/simulated/driver.ts';
 import { planMembers } from '../blueprints/logic/plan-members.ts';
 import type { ClusterRef, Driver } from '../driver/driver.ts';
+import { bindClaim, endClaim } from './logic/claims.ts';
 import { orderCluster } from './logic/cluster-verbs.ts';
-import { judgeOperations } from './logic/operations.ts';
+import { cancelOperation, judgeOperations } from './logic/operations.ts';
 import { SnapshotFiles } from './logic/snapshot-files.ts';
 import { restoreSnapshot, type SnapshotParts, takeSnapshot } from './logic/snapshot-verbs.ts';
 import { tidySnapshots } from './logic/tidy-snapshots.ts';
 import { createVolumeMover } from './processors/volume-mover.ts';
-import type { StoredCluster } from './store/store.ts';
+import type { StoredClaim, StoredCluster } from './store/store.ts';
 import { Killer } from './testing/killer.ts';
 import { blueprintOfText, createSimulation, type Simulation } from './testing/simulation.ts';
 
@@ -231,4 +232,49 @@ test('killed at every step of a restore after a reset: the keys of the snapshot 
   }
   assert.ok(steps > 10 && seen.size === 2, `${steps} steps, ${[...seen]}`);
   t.diagnostic(`${steps - 1} steps`);
+});
+
+test('cancelled before it is done: the members run again, and nothing is left', async (t) => {
+  const ground = await prepared(t);
+  const { parts, simulation, folder } = ground;
+  const { id } = await takeSnapshot(parts, await clusterOf(ground), 's', 'ann');
+  await cancelOperation(parts, id, 'ann');
+  await ground.live(passesMax);
+  const { state, health, work } = await clusterOf(ground);
+  assert.deepEqual([state, health, work], ['ready', 'ok', undefined]);
+  assert.equal((await simulation.store.snapshot('c', 's'))?.state, 'failed');
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test('given back while it is put back: the next user gets nothing of it', async (t) => {
+  const ground = await prepared(t);
+  const { parts, simulation, held } = ground;
+  const { database, store, clock } = simulation;
+  const wish = { blueprint: '', parameters: {}, selectors: [] };
+  const waiting: StoredClaim = {
+    ...{ id: 'claim', state: 'waiting', user: 'ann', userName: 'ann', wish, labels: {}, cluster: '', ttlMs: 3_600_000 },
+    ...{ appliedMs: clock.nowMs, boundMs: 0, expireMs: 0, expireMsMax: clock.nowMs + 36_000_000, endedMs: 0, endReason: '' },
+  };
+  await database.transaction((tx) => store.addClaim(tx, waiting, 100));
+  assert.ok(await bindClaim(parts, waiting));
+  await takeSnapshot(parts, await clusterOf(ground), 's', 'ann');
+  await ground.live(passesMax);
+  await orderCluster(parts, { name: 'c', verb: 'reset', force: false, version: 0, isOwner: true, actor: 'ann' });
+  await ground.live(passesMax);
+  const snapshot = await store.snapshot('c', 's');
+  assert.ok(snapshot?.state === 'ready' && snapshot.claim === 'claim');
+  await restoreSnapshot(parts, await clusterOf(ground), snapshot, 'ann');
+  // Until the cluster is on its way to the keys of the snapshot.
+  while ((await clusterOf(ground)).work?.keys !== 'there') await ground.live(1);
+  held.clear();
+  await endClaim(parts, 'claim', 'released', 'ann');
+  await ground.live(passesMax);
+  const { claim, work, secrets, state, health } = await clusterOf(ground);
+  assert.deepEqual([claim, work, state, health], ['', undefined, 'ready', 'ok']);
+  assert.notDeepEqual(secrets, snapshot.secrets);
+  assert.equal(held.size, 0, 'nothing was loaded');
+  assert.equal(await store.snapshotOf(snapshot.id), undefined);
+  assert.deepEqual(readdirSync(ground.folder), []);
+  const [operation] = await store.operations({ state: 'failed' }, undefined, 1);
+  assert.equal(operation?.verb, 'restore');
 });
