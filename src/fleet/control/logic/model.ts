@@ -33,7 +33,7 @@ export interface ClusterRecord {
   readonly state: ClusterState;
   readonly health: Health;
   readonly conditions: readonly Condition[];
-  /** When this incarnation began to be built, or was wanted to run again. Milliseconds since 1970. */
+  /** When this incarnation began to be built, or it or members of it were started again. Milliseconds since 1970. */
   readonly sinceMs: number;
   /** When it first was ready in this incarnation. */
   readonly readyMs: number | undefined;

@@ -195,7 +195,9 @@ function keeping(input: PlanInput, { own, sweep, missing, ended, unknown }: Kept
     const actions: Action[] = [];
     if (ended.length > 0) actions.push({ kind: 'start', members: ended, why: message });
     if (missing.length > 0) actions.push({ kind: 'create', members: missing });
-    return plan(input, 'ready', health, [...actions, ...sweep], limits.soonMs, tried(input), down);
+    // Who was just started needs a moment before it answers.
+    const again = { ...tried(input), failures: 0, successes: 0, sinceMs: nowMs };
+    return plan(input, 'ready', health, [...actions, ...sweep], limits.soonMs, again, down);
   }
   if (!verdict || verdict.health === 'unknown' || unknown.length === cluster.members.length)
     return plan(input, 'ready', 'unknown', sweep, limits.soonMs, {}, verdict);

@@ -114,7 +114,7 @@ export async function reconcileCluster(
     ...(whyUnknown ? { whyUnknown } : {}),
     verdict: judged?.verdict,
     nowMs,
-    limits: buildSeconds === undefined ? limits : { ...limits, buildMsMax: buildSeconds * 1000 },
+    limits: buildSeconds === undefined ? limits : slower(limits, buildSeconds * 1000),
     mayRebuild: parts.mayRebuild(cluster),
   });
   const isIdle = actions.length === 0 && isSame(cluster, { ...changes, observedGeneration: cluster.generation });
@@ -145,6 +145,13 @@ function contextOf(parts: ReconcileParts, cluster: StoredCluster, host: StoredHo
     publicHost: parts.publicHost(host),
   };
 }
+
+/** What takes longer to build takes longer to answer again when it was started again. */
+const slower = (limits: PlanLimits, buildMsMax: number): PlanLimits => ({
+  ...limits,
+  buildMsMax,
+  graceMs: Math.max(limits.graceMs, buildMsMax / 10),
+});
 
 /** Writes what changes, with its events; nothing when nothing does. `undefined`: the cluster is gone now. */
 async function note(

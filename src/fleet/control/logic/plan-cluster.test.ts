@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ClusterRecord, ObservedMember } from './model.ts';
+import { type PlanLimits, planCluster } from './plan-cluster.ts';
+
+const limits: PlanLimits = {
+  ...{ buildMsMax: 60_000, graceMs: 10_000, failuresMax: 3, successesMin: 2, everyMs: 5000, soonMs: 200 },
+  repair: { firstMs: 1000, maxMs: 60_000 },
+};
+const used: ClusterRecord = {
+  ...{ name: 'c', host: 'h', incarnation: 1, desired: 'running', claim: 'ann', isRecycling: false, restarts: 0, restarted: 0 },
+  members: [
+    { name: 'execution', role: 'execution', after: [] },
+    { name: 'beacon', role: 'beacon', after: ['execution'] },
+  ],
+  ...{ state: 'ready', health: 'ok', conditions: [], sinceMs: 0, readyMs: 20_000, failures: 0, successes: 9 },
+  ...{ repairs: 0, repairAfterMs: 0 },
+};
+const seen = (member: string, state: ObservedMember['state']): ObservedMember => ({ incarnation: 1, member, state, message: '' });
+
+test('a member that was started again has its time to answer before all are', () => {
+  const killedMs = 1_000_000;
+  const lost = { health: 'failed', reason: 'Silent', message: 'beacon does not answer' } as const;
+  const look = (cluster: ClusterRecord, beacon: ObservedMember['state'], nowMs: number) => {
+    const members = [seen('execution', 'running'), seen('beacon', beacon)];
+    const observation = { members, leftovers: [] };
+    const { actions, changes } = planCluster({ cluster, observation, verdict: lost, nowMs, limits, mayRebuild: true });
+    return { actions, cluster: { ...cluster, ...changes } };
+  };
+  let { actions, cluster } = look(used, 'exited', killedMs);
+  assert.deepEqual(
+    actions.map(({ kind }) => kind),
+    ['start'],
+  );
+  for (let nowMs = killedMs + 200; nowMs < killedMs + limits.graceMs; nowMs += 200) {
+    ({ actions, cluster } = look(cluster, 'running', nowMs));
+    assert.deepEqual(actions, [], `${nowMs - killedMs} ms after it was started again`);
+  }
+  ({ actions } = look(cluster, 'running', killedMs + limits.graceMs));
+  assert.deepEqual(
+    actions.map(({ kind }) => kind),
+    ['stop'],
+  );
+});
