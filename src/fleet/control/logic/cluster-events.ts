@@ -10,7 +10,7 @@ const stateEvents: Readonly<Record<ClusterState, readonly [reason: string, messa
   stopped: ['ClusterStopped', 'has stopped'],
   recycling: ['ClusterRecycling', 'is being built anew'],
   deleting: ['ClusterDeleting', 'is being deleted'],
-  failed: ['ClusterFailed', 'could not be built'],
+  failed: ['ClusterFailed', 'has failed'],
 };
 
 const healthEvents: Readonly<Record<Health, readonly [reason: string, message: string, severity: FleetEvent['severity']]>> = {

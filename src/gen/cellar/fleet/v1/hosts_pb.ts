@@ -642,7 +642,7 @@ export const Hosts: GenService<{
   },
   /**
    * Errors: failed_precondition with reason host_used, naming the clusters. With `force` claims end, clusters are removed, and where the
-   * engine is away what carries our label is left to the sweeper of a host of the same engine.
+   * engine is away they are forgotten: what carries our label is removed when a host of this name and engine is added again.
    *
    * @generated from rpc cellar.fleet.v1.Hosts.DeleteHost
    */
