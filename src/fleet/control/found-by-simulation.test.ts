@@ -10,6 +10,7 @@ import { cleanHost, createHost, updateHost } from './logic/host-verbs.ts';
 import type { HostSpec, StoredClaim, StoredCluster, StoredOperation } from './store/store.ts';
 import { SimulatedFleet } from './testing/simulated-fleet.ts';
 import type { SimulatedPlatform } from './testing/simulated-platform.ts';
+import { blueprintOfText, createSimulation } from './testing/simulation.ts';
 
 /* What seeds of the simulation have found, each as the shortest story that shows it. */
 
@@ -229,4 +230,28 @@ test('what a host has of a cluster that lies on another one is removed', async (
   for (const [name, member] of own) other.set(name, { ...member });
   await looks(2);
   assert.deepEqual([other.size, own.size, cluster().health], [0, 1, 'ok']);
+});
+
+test('a chain does not stand still because the clock has jumped', async (t) => {
+  const growing = blueprintOfText(`
+blueprint: 1
+name: growing
+description: Its height has to grow.
+agents: [simulated]
+members:
+  - { role: node, command: [node], ports: { rpc: { port: 1 } } }
+health:
+  - { name: Still, role: node, ask: { jsonRpc: { port: rpc, method: height } }, growsSeconds: "3600", message: It stands still }
+`);
+  const simulation = await createSimulation(await sqliteFactory.open(t), 1, [growing]);
+  const watchdog = simulation.newWatchdog();
+  t.after(() => watchdog.run(AbortSignal.abort()));
+  await simulation.addHost('h1');
+  await simulation.addCluster('h1', 'c', 'growing');
+  for (const jumpMs of [5000, 5000, 5000, 86_400_000, 5000, 5000, 5000, 5000]) {
+    simulation.clock.nowMs += jumpMs;
+    await watchdog.pass(never);
+  }
+  const { state, health, incarnation } = (await simulation.store.cluster('c')) ?? {};
+  assert.deepEqual({ state, health, incarnation }, { state: 'ready', health: 'ok', incarnation: 1 });
 });

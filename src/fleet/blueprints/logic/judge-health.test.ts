@@ -85,14 +85,3 @@ test('a rule that held is given time, one that never did is not', () => {
   assert.equal(soon.verdict.health, 'ok');
   assert.equal(judge(rule, ['"a"', '"b"'], soon.progress, 6001).verdict.health, 'failed');
 });
-
-test('a clock that was set back makes nothing well, and lets nothing stand still for long', () => {
-  const day = 86_400_000;
-  const { progress } = judge(base, ['x'], {}, day);
-  const back = judge(base, ['down'], progress, 0);
-  assert.equal(judge(base, ['down'], back.progress, 1).verdict.health, 'failed');
-  const grows: HealthRule = { ...base, growsSeconds: '10' };
-  const grew = judge(grows, ['1'], {}, day);
-  const still = judge(grows, ['1'], grew.progress, 0);
-  assert.equal(judge(grows, ['1'], still.progress, 11_000).verdict.health, 'failed');
-});

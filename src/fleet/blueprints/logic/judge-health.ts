@@ -13,7 +13,7 @@ export interface RuleAnswer {
   readonly message: string;
 }
 
-/** What is kept between two judgements, by rule. */
+/** What is kept between two judgements, by rule. Times are of the monotonic clock: that on the wall may jump. */
 export type Progress = Readonly<Record<string, RuleProgress>>;
 
 export interface RuleProgress {
@@ -50,7 +50,7 @@ export function judgeHealth(
   const progress: Record<string, RuleProgress> = {};
   const ruled = rules.map((rule) => {
     const given = answers.get(rule) ?? [];
-    const known = inThePast(before[rule.name] ?? {}, nowMs);
+    const known = before[rule.name] ?? {};
     const grown = growth(rule, given, known, nowMs);
     const growsMs = Number(rule.growsSeconds ?? 0) * 1000;
     const isStill = growsMs > 0 && grown.grewMs !== undefined && nowMs - grown.grewMs > growsMs;
@@ -63,15 +63,6 @@ export function judgeHealth(
   const worst = ruled.toSorted((a, b) => order.indexOf(b.health) - order.indexOf(a.health))[0];
   if (!worst || worst.health === 'ok') return { verdict: { health: 'ok', reason: 'AllWell', message: '' }, progress };
   return { verdict: { health: worst.health, reason: worst.name, message: worst.message }, progress };
-}
-
-/** The clock may have been set back: what lies ahead then counts as now. */
-function inThePast({ value, grewMs, heldMs }: RuleProgress, nowMs: number): RuleProgress {
-  return {
-    ...(value === undefined ? {} : { value }),
-    ...(grewMs === undefined ? {} : { grewMs: Math.min(grewMs, nowMs) }),
-    ...(heldMs === undefined ? {} : { heldMs: Math.min(heldMs, nowMs) }),
-  };
 }
 
 /** A chain that was reorganised may be lower than before: that is no growth, and no standstill either until it lasts. */

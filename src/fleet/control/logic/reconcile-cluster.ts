@@ -92,7 +92,9 @@ export async function reconcileCluster(
       const areReady =
         plan.members.every((member) => own.some((seen) => seen.member === member.name && seen.state === 'running')) &&
         ![...ready.values()].includes(false);
-      if (isAsked && (areReady || !isBuilding)) judged = await askHealth(driver, cluster, plan, own, remembered, nowMs, signal);
+      // By the monotonic clock: when that on the wall jumps, no chain has stood still and no rule has held.
+      if (isAsked && (areReady || !isBuilding))
+        judged = await askHealth(driver, cluster, plan, own, remembered, performance.now(), signal);
       observation = {
         members: members.map((seen) => {
           const isReady = seen.incarnation === cluster.incarnation ? ready.get(seen.member) : undefined;
