@@ -232,6 +232,24 @@ test('what a host has of a cluster that lies on another one is removed', async (
   assert.deepEqual([other.size, own.size, cluster().health], [0, 1, 'ok']);
 });
 
+test('a cluster that is looked at before its ports were tried is one cluster, with other ports', async (t) => {
+  const { b, fleet, finish, looks } = await start(t);
+  fleet.world.host('h1').taken.add(20_000);
+  fleet.truth.order('delete', 'h1');
+  const building = buildCluster(b.parts, { host: 'h1', blueprint: 'solo', parameters: {}, labels: {} }, 'op');
+  await fleet.turns.settle();
+  while (fleet.clusters().length === 0) await fleet.turns.next();
+  Object.assign(b, { isHalted: true });
+  await looks(2);
+  Object.assign(b, { isHalted: false });
+  const { name } = await finish(building);
+  await looks(5);
+  const [only, ...others] = fleet.clusters();
+  assert.deepEqual([only?.name, only?.state, others.length], [name, 'ready', 0]);
+  assert.ok(only?.ports.every(({ port }) => port > 20_000));
+  assert.equal(fleet.world.host('h1').members.size, 1);
+});
+
 test('a chain does not stand still because the clock has jumped', async (t) => {
   const growing = blueprintOfText(`
 blueprint: 1

@@ -94,7 +94,7 @@ export function createSimulatedDriver({ host, address, now, random }: SimulatedD
           if (one.cluster === ref.cluster && one.incarnation === ref.incarnation && volumes.delete(name)) count += 1;
         return count;
       }),
-    freePorts: (ports, signal) => call(signal, () => ports),
+    freePorts: (ports, signal) => call(signal, () => ports.filter((port) => !host.taken.has(port))),
     ask: (ref, questions, signal) =>
       call(signal, () => questions.map((question) => answer(members.get(nameOf(ref, question.member)), question))),
     async *logs(request, signal) {

@@ -39,6 +39,8 @@ export interface Troubles {
 export class SimulatedHost {
   readonly members = new Map<string, SimulatedMember>();
   readonly volumes = new Map<string, { readonly cluster: string; readonly incarnation: number }>();
+  /** Ports that others listen on. */
+  readonly taken = new Set<number>();
   readonly troubles: Troubles = { isAway: false, failsBefore: 0, failsAfter: 0, latencyMs: 0 };
 }
 

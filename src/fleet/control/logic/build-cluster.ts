@@ -1,8 +1,9 @@
-import { exhausted, invalidArgument } from '#kernel/fault.ts';
+import { aborted, exhausted, invalidArgument } from '#kernel/fault.ts';
 import { makeSecrets } from '../../blueprints/logic/make-secrets.ts';
 import { clusterWeight, fillParameters, memberGoals, portWishes } from '../../blueprints/logic/plan-members.ts';
 import type { Labels } from '../../common/words.ts';
 import type { HostUse, StoredCluster, StoredHost } from '../store/store.ts';
+import { changesFor } from './cluster-verbs.ts';
 import type { ControlParts } from './control-parts.ts';
 import { factsOf } from './events.ts';
 
@@ -81,8 +82,28 @@ export async function buildCluster(parts: ControlParts, wish: ClusterWish, actor
     }
     // Somebody else on the host listens there: give the ports back and take others.
     for (const port of taken) avoidPorts.add(port);
-    await database.transaction((tx) => store.removeCluster(tx, cluster.name, cluster.version));
+    if (!(await giveBack(parts, cluster)) && wish.name !== undefined) {
+      throw aborted(`Cannot make cluster "${name}": others use ports that it was given`, {
+        reason: 'ports_taken',
+        hint: 'Make it again in a moment.',
+      });
+    }
   }
+}
+
+/** Gives a place back; what a look at the cluster has begun meanwhile goes with it. Result: whether its name is free again at once. */
+async function giveBack({ database, store, look, now }: ControlParts, { name, version }: StoredCluster): Promise<boolean> {
+  if ((await database.transaction((tx) => store.removeCluster(tx, name, version))) === 'done') return true;
+  for (let cluster = await store.cluster(name); cluster; cluster = await store.cluster(name)) {
+    const seen = cluster;
+    const done = await database.transaction((tx) =>
+      store.updateCluster(tx, name, seen.version, changesFor('delete', seen, now())),
+    );
+    if (done === 'conflict') continue;
+    look(name);
+    return false;
+  }
+  return true;
 }
 
 /** Of the ports just reserved those that are in use on the host. A host that does not answer has none: its agent will say. */
