@@ -10,7 +10,7 @@ import { type Product, startProduct, waitUntil } from './harness.ts';
  *
  * `CELLAR_FLEET_KILLS=100` for a long run, `CELLAR_SEED` for another one.
  */
-const kills = Number(process.env['CELLAR_FLEET_KILLS'] ?? 4);
+const kills = Number(process.env['CELLAR_FLEET_KILLS'] ?? 3);
 const seed = Number(process.env['CELLAR_SEED'] ?? 1);
 const capacity = 5;
 /** How long something may take on a busy machine. Unit: milliseconds. */
