@@ -204,7 +204,7 @@ async function addressesOf(
   cluster: string,
   incarnation: number,
 ): Promise<Readonly<Record<string, string>>> {
-  if (host?.spec.type !== 'swarm') return {};
+  if (host?.spec.type !== 'swarm' && host?.spec.type !== 'kubernetes') return {};
   const sight = sights.latest(host.name) ?? (await sights.since(host.name, 0, AbortSignal.timeout(observeMs)));
   if (!isSeen(sight)) return {};
   const members = sight.of(cluster).members.filter((member) => member.incarnation === incarnation);

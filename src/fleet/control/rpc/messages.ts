@@ -100,6 +100,8 @@ export const readAgentType = (type: AgentTypeMessage): AgentType | undefined => 
 const time = (ms: number | undefined) => (ms ? timestampFromMs(ms) : undefined);
 /** Ports that members get where a host names no range of its own. */
 const portRange = { first: 20_000, last: 29_999 };
+/** Kubernetes publishes these unless its own settings say otherwise. Source: Kubernetes, Service, NodePort. */
+const nodePortRange = { first: 30_000, last: 32_767 };
 
 /** Shape: `name=value,name=value`. Errors: `invalid_argument`. */
 export function readSelector(text: string): Labels {
@@ -121,23 +123,24 @@ export function readHostSpec({ spec }: Pick<Host, 'spec'>): HostSpec {
   if (!spec) throw invalidArgument('A host needs a spec');
   const type = readAgentType(spec.type);
   if (!type) throw invalidArgument('A host needs a type', { hint: `One of ${agentTypes.join(', ')}.` });
-  return { type, ...readSpecFields(spec) };
+  return { type, ...readSpecFields(spec, type) };
 }
 
-function readSpecFields(spec: HostSpecMessage): Omit<HostSpec, 'type'> {
+function readSpecFields(spec: HostSpecMessage, type: AgentType | undefined): Omit<HostSpec, 'type'> {
   const { address, credentials, capacity, capacityWeight, autofill, warmMin, cordoned, labels, remoteAgent } = spec;
+  const range = type === 'kubernetes' ? nodePortRange : portRange;
   return {
     ...{ address, credentials, capacity, capacityWeight, autofill, warmMin, cordoned, labels, remoteAgent },
     templates: spec.templates.map(({ blueprint, parameters }) => ({ blueprint, parameters })),
-    portFirst: spec.portFirst || portRange.first,
-    portLast: spec.portLast || portRange.last,
+    portFirst: spec.portFirst || range.first,
+    portLast: spec.portLast || range.last,
   };
 }
 
 /** Those fields of a spec that the mask names. Errors: `invalid_argument` for one that there is not. */
 export function readHostChanges(host: Host, paths: readonly string[]): Partial<HostSpec> {
   if (!host.spec) throw invalidArgument('A host needs a spec');
-  const spec = { type: readAgentType(host.spec.type), ...readSpecFields(host.spec) };
+  const spec = { type: readAgentType(host.spec.type), ...readSpecFields(host.spec, readAgentType(host.spec.type)) };
   const changes: Record<string, unknown> = {};
   for (const path of paths) {
     const field = path.replace(/^spec\./, '').replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
