@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { postgresMissing, redisMissing, startPostgres, startRedis } from '#kernel/testing/engines.ts';
 import { disksMissing, mountDisk, movableFolder } from './disk.ts';
-import { isReady, type Product, startProduct, waitUntil } from './harness.ts';
+import { isReady, type Product, type ProductOptions, startProduct, waitUntil } from './harness.ts';
 import { type Load, type Refusal, startLoad } from './load.ts';
 import { signedFetch } from './signed-fetch.ts';
 
@@ -20,7 +20,7 @@ const orphan = 'cellar.grpc.data.index.media';
 
 test('PostgreSQL is killed under load and comes back', { skip: noPostgres, timeout: 240_000 }, async (t) => {
   await using postgres = await startPostgres();
-  await using product = await startProduct({ env: { CELLAR_DATABASE_URL: await postgres.createDatabase() } });
+  await using product = await start({ env: { CELLAR_DATABASE_URL: await postgres.createDatabase() } });
   const s3 = await s3Of(product);
   const { token } = await product.json<{ token: string }>('token', 'create', 'not-used-before');
   const before = await processes(product);
@@ -74,7 +74,7 @@ test('Redis is killed and comes back: what S3 acknowledges is listed all the whi
   timeout: 240_000,
 }, async (t) => {
   await using redis = await startRedis();
-  await using product = await startProduct({ env: { CELLAR_STREAMS_URL: redis.url, CELLAR_LEASES_URL: redis.url } });
+  await using product = await start({ env: { CELLAR_STREAMS_URL: redis.url, CELLAR_LEASES_URL: redis.url } });
   const s3 = await s3Of(product);
   const before = await processes(product);
   let written = 0;
@@ -111,7 +111,7 @@ test('Redis is killed and comes back: what S3 acknowledges is listed all the whi
 
 test('the disk of a datasource is full, then not', { skip: noDisks, timeout: 120_000 }, async (t) => {
   using disk = mountDisk(4);
-  await using product = await startProduct({ folders: { docs: disk.path } });
+  await using product = await start({ folders: { docs: disk.path } });
   const s3 = await s3Of(product);
   const body = 'x'.repeat(1 << 20);
   assert.equal((await s3('PUT', '/docs/before.bin', body)).status, 200);
@@ -146,7 +146,7 @@ test('the disk of a datasource is full, then not', { skip: noDisks, timeout: 120
 
 test('the disk of the home is full, then not', { skip: noDisks, timeout: 120_000 }, async (t) => {
   using disk = mountDisk(32);
-  await using product = await startProduct({ home: join(disk.path, 'home') });
+  await using product = await start({ home: join(disk.path, 'home') });
   const s3 = await s3Of(product);
   const { token } = await product.json<{ token: string }>('token', 'create', 'not-used-before');
   assert.equal((await s3('PUT', '/docs/before.txt', 'before')).status, 200);
@@ -190,7 +190,7 @@ test('the disk of the home is full, then not', { skip: noDisks, timeout: 120_000
 
 test('the disk of the home is unmounted under load, and mounted again', { skip: noDisks, timeout: 240_000 }, async (t) => {
   using disk = mountDisk(64);
-  await using product = await startProduct({ home: join(disk.path, 'home') });
+  await using product = await start({ home: join(disk.path, 'home') });
   const before = await processes(product);
   const load = startLoad(product, await s3Of(product));
   try {
@@ -220,7 +220,7 @@ for (const isDisk of [true, false]) {
   const what = isDisk ? 'unmounted, and mounted again' : 'renamed, and named as before again';
   test(`the folder of a datasource is ${what}`, { skip: isDisk && noDisks, timeout: 120_000 }, async (t) => {
     using disk = isDisk ? mountDisk(16) : movableFolder();
-    await using product = await startProduct({ folders: { docs: disk.path } });
+    await using product = await start({ folders: { docs: disk.path } });
     const s3 = await s3Of(product);
     for (let at = 0; at < 5; at++) assert.equal((await s3('PUT', `/docs/folder/${at}.txt`, `content ${at}`)).status, 200);
     const before = await processes(product);
@@ -294,7 +294,7 @@ for (const isDisk of [true, false]) {
 
 test('the folder of a datasource becomes read-only, and writable again', { skip: noDisks, timeout: 120_000 }, async () => {
   using disk = mountDisk(4);
-  await using product = await startProduct({ folders: { docs: disk.path } });
+  await using product = await start({ folders: { docs: disk.path } });
   const s3 = await s3Of(product);
   assert.equal((await s3('PUT', '/docs/before.txt', 'before')).status, 200);
   disk.setReadOnly(true);
@@ -366,6 +366,10 @@ async function service(product: Product, name: string): Promise<Service> {
   assert.ok(found, name);
   return found;
 }
+
+/** Health is asked for while nobody can be signed in. */
+const start = (options: ProductOptions): Promise<Product> =>
+  startProduct({ ...options, env: { CELLAR_GATEWAY_OPENS_DIAGNOSTICS: 'true', ...options.env } });
 
 /** What `/health/ready` says: its status, and why by service of those that are not ready. */
 async function health(product: Product): Promise<{ status: number; unready: Map<string, string> }> {

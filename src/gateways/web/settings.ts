@@ -42,8 +42,9 @@ export const settings = {
     needsRestart,
   }),
   opensDiagnostics: boolean({
-    default: true,
-    meaning: 'Answer `/metrics`, and `/health/ready` with the names of services, without credentials.',
+    default: false,
+    meaning:
+      'Answer `/metrics`, and `/health/ready` with the names of services, without credentials. Otherwise they take a token with the scope `platform:read`.',
     needsRestart,
   }),
   bodySizeMaxKib: integer({ default: 4096, min: 1, max: 1_048_576, unit: 'KiB', meaning: 'Largest JSON body.', needsRestart }),

@@ -45,7 +45,7 @@ test('every contract with an HTTP binding is served', async () => {
 });
 
 test('pages, documents, health and metrics are there, and safe in a browser', async () => {
-  await using gateway = await startTestGateway();
+  await using gateway = await startTestGateway({ opensDiagnostics: true });
   for (const path of ['/', '/api', '/api/openapi.json', '/health/live', '/health/ready', '/metrics']) {
     const response = await fetch(gateway.url + path);
     assert.equal(response.status, 200, path);
@@ -74,7 +74,7 @@ test('pages, documents, health and metrics are there, and safe in a browser', as
 });
 
 test('ready says which service is not, and why', async () => {
-  await using gateway = await startTestGateway();
+  await using gateway = await startTestGateway({ opensDiagnostics: true });
   const { registry } = gateway.platform.surroundings;
   const index = registry.get('cellar.grpc.data.index.docs');
   assert.ok(index);
@@ -93,8 +93,8 @@ test('ready says which service is not, and why', async () => {
   );
 });
 
-test('diagnostics can be closed to strangers', async () => {
-  await using gateway = await startTestGateway({ opensDiagnostics: false });
+test('strangers hear whether all is ready, and no more', async () => {
+  await using gateway = await startTestGateway();
   const auth = { authorization: `Bearer ${gateway.token}` };
   assert.equal((await fetch(`${gateway.url}/metrics`)).status, 401);
   assert.equal((await fetch(`${gateway.url}/metrics`, { headers: auth })).status, 200);
