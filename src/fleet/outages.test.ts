@@ -162,7 +162,10 @@ test('half of the hosts vanish, one is cut off, one is restarted, half of all fr
             [verb]()
             .catch((error: unknown) => {
               // The watchdog has started it anew meanwhile.
-              if (verb === 'pause' || !/is not paused|not running|running process|no such container/i.test(String(error)))
+              if (
+                verb === 'pause' ||
+                !/is not paused|not running|running process|stopped container|no such container/i.test(String(error))
+              )
                 throw error;
             });
         }

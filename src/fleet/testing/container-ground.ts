@@ -45,7 +45,7 @@ export async function containerGround(
     thaw: each((container) =>
       container.unpause().catch((error: unknown) => {
         // The watchdog has started it anew meanwhile.
-        if (!/is not paused|is not running|no such container/i.test(String(error))) throw error;
+        if (!/is not paused|is not running|stopped container|no such container/i.test(String(error))) throw error;
       }),
     ),
   };
