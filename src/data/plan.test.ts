@@ -105,4 +105,9 @@ test('buckets of another server share one objects service per access key', () =>
       { bucket: 'bbb', folder: '', remote: { ...remote, prefix: 'b/' } },
     ],
   });
+  const sync = plan.instances.find(({ service, instance }) => service === 'cellar.grpc.data.sync' && instance === 'bbb');
+  assert.deepEqual(sync?.plan, {
+    ...{ datasource: 'bbb', kind: 'remote', folder: '', objectsService: 'cellar.grpc.data.objects.gateway1' },
+    remote: { bucket: 'b', prefix: 'b/' },
+  });
 });

@@ -41,6 +41,8 @@ export interface DatasourcePlan {
   readonly folder: string;
   /** Full name, such as `cellar.grpc.data.objects.local1`. */
   readonly objectsService: string;
+  /** Of a remote one: how the other server names what is served. */
+  readonly remote?: Pick<RemoteBucket, 'bucket' | 'prefix'>;
 }
 
 /** What one objects service is told: the parent folder and which of its children are buckets. */
@@ -116,6 +118,7 @@ export function planData(
       ...(kind === 'folder' ? {} : { kind }),
       folder: placed.folder,
       objectsService: `cellar.grpc.data.objects.${placed.instance}`,
+      ...(placed.remote ? { remote: { bucket: placed.remote.bucket, prefix: placed.remote.prefix } } : {}),
     };
     instances.push(
       { service: 'cellar.grpc.data.index', instance: datasource, plan },
@@ -130,7 +133,9 @@ export function planData(
   return { instances: [...objects, ...instances], parents: draft.parents, problems };
 }
 
-type Placed = { readonly instance: string; readonly folder: string } | { readonly problem: string };
+type Placed =
+  | { readonly instance: string; readonly folder: string; readonly remote?: RemoteBucket }
+  | { readonly problem: string };
 
 function placeFolder(draft: Draft, datasource: string, settings: DatasourceSettings): Placed {
   const { parents, objects, served, own } = draft;
@@ -164,7 +169,7 @@ function placeRemote({ parents, objects }: Draft, datasource: string, { remote }
   if (clash) return { problem: `datasource "${clash.bucket}" has the same objects, or some of them` };
   const instance = instanceOf(parents, `${remote.endpoint} ${remote.accessKey}`, 'gateway');
   addBucket(objects, instance, '', { bucket: datasource, folder: '', remote });
-  return { instance, folder: '' };
+  return { instance, folder: '', remote };
 }
 
 function addBucket(objects: Draft['objects'], instance: string, parent: string, bucket: Bucket): void {

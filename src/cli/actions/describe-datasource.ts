@@ -43,6 +43,11 @@ export function describeDatasource(datasource: Datasource, style: Style, nowMs: 
       holds: `${formatCount(files)} files in ${formatCount(folders)} folders, ${formatBytes(sizeBytes)}`,
       'last full pass': lastFullPass ? `${formatTime(lastFullPass)} (${formatAge(lastFullPass, nowMs)})` : 'never',
       'changes by others': isPaused ? 'taken in when it is resumed' : sync.notified ? 'seen at once' : 'found by full passes',
+      ...(sync.notifications
+        ? {
+            'told by the other server': `${formatCount(sync.notifications.taken)} changes, ${formatAge(sync.notifications.lastTime, nowMs)}`,
+          }
+        : {}),
       ...(sync.waiting > 0n ? { waiting: `${formatCount(sync.waiting)} paths to look at` } : {}),
       ...(sync.lag > 0n ? { behind: `${formatCount(sync.lag)} writes` } : {}),
       ...(skipped > 0n

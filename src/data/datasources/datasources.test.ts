@@ -73,6 +73,13 @@ test('datasources are listed with the state of their sync', async (t) => {
   await assert.rejects(client.getDatasource({ name: 'none' }), { reason: 'datasource_missing' });
 });
 
+test('only the server of a remote datasource can be given a token', async (t) => {
+  const { client } = await start(t);
+  await assert.rejects(client.createDatasourceNotificationToken({ name: 'docs' }), { reason: 'not_remote' });
+  await assert.rejects(client.createDatasourceNotificationToken({ name: 'none' }), { reason: 'datasource_missing' });
+  await client.deleteDatasourceNotificationToken({ name: 'docs' });
+});
+
 test('a datasource whose sync is away is listed without its state', async (t) => {
   const { client, registry } = await start(t);
   const own = registry.get('cellar.grpc.data.sync.docs');

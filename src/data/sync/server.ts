@@ -12,6 +12,7 @@ import { Keeper } from './logic/keeper.ts';
 import { DiskMounts } from './logic/mounts.ts';
 import { createPausing } from './logic/pausing.ts';
 import { Remote } from './logic/remote.ts';
+import { createRemoteHints } from './logic/remote-hints.ts';
 import { exactVolume, probeVolume } from './logic/volume.ts';
 import { noWatches } from './logic/watches.ts';
 import { createFolderWatches } from './processors/folder-watches.ts';
@@ -21,6 +22,9 @@ import { followObjectChanges } from './processors/object-changes.ts';
 import { createSyncController } from './rpc/sync-controller.ts';
 import type { settings } from './settings.ts';
 import { createSyncStore } from './store/store.ts';
+
+/** A listing names a thousand objects, and looking at one costs two: beyond some hundreds a pass is cheaper. */
+const remoteFlood = { waitingMax: 1000, batchMax: 200, areFoldersNew: false };
 
 /** Without notifications, changes by others are looked for this often at least. Unit: milliseconds. */
 const blindPassMs = 60_000;
@@ -50,7 +54,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     },
   });
   const isPaused = (): boolean => pausing.current !== undefined;
-  let watchLimit = isRemote ? 'another S3 server does not tell what others change there; full passes find it' : '';
+  let watchLimit = '';
   const watches = createFolderWatches({
     ...{ root, kind, volume },
     onChange: (path, isContent) => notifications.changed(path, isContent),
@@ -72,7 +76,16 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       if (!isRemote) notifications.changed(path, true);
     },
   });
-  const notifications = createNotifications({ keeper, isPaused, onFlood: (folder) => passes.request(folder), log, signal });
+  const notifications = createNotifications({
+    ...{ keeper, isPaused, log, signal },
+    onFlood: (folder) => passes.request(folder),
+    ...(isRemote ? { ...remoteFlood, isCovered: (path) => !keeper.blocked && passes.isRequested(path) } : {}),
+  });
+  const remoteHints = await createRemoteHints({
+    ...{ plan, store, metrics: micro.metrics },
+    now: () => micro.clock.now(),
+    changed: (path) => notifications.changed(path, false),
+  });
   const passes = createFullPasses({
     ...{ keeper, pausing, log, signal },
     everyMs: () => {
@@ -97,7 +110,8 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     ...{ keeper, passes, pausing, index, volume },
     head: (headSignal) => source.head(headSignal),
     waiting: () => notifications.waiting,
-    watchLimit: () => watchLimit,
+    watchLimit: () => (isRemote ? remoteHints.limit : watchLimit),
+    remoteHints,
   });
   return {
     bindings: [implement(Sync, controller)],

@@ -20,7 +20,8 @@ export const settings = {
     min: 1,
     max: 525_600,
     unit: 'minutes',
-    meaning: 'Time between full passes over a bucket of another S3 server, which tells nobody what others change there.',
+    meaning:
+      'Time between full passes over a bucket of another S3 server, whether or not it also tells what others change there.',
   }),
   fullPassMinutes: integer({
     default: 0,

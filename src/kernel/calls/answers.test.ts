@@ -38,6 +38,8 @@ async function start(state: { made: string[]; gate?: Promise<void> }) {
           pauseDatasource: no,
           resumeDatasource: no,
           checkDatasource: no,
+          createDatasourceNotificationToken: no,
+          deleteDatasourceNotificationToken: no,
           createDatasourceSnapshot: no,
           listDatasourceSnapshots: no,
           restoreDatasourceSnapshot: no,

@@ -93,6 +93,15 @@ export function createDatasourcesController(
     );
   }
 
+  /** Another datasource of the name, later, is not told by who told this one. A sync that is away keeps nobody from removing it. */
+  async function forgetToken(name: string): Promise<void> {
+    try {
+      await sync(name).deleteNotificationToken({}, { timeoutMs: statusTimeoutMs });
+    } catch (error) {
+      log.warn('the token of notifications could not be removed', { datasource: name, error });
+    }
+  }
+
   /** A bucket that was made over S3 would be hidden by a datasource of its name. */
   async function assertNoBucket(name: string): Promise<void> {
     const making = plans().find(({ kind }) => kind === 'buckets');
@@ -187,6 +196,7 @@ export function createDatasourcesController(
     },
     async deleteDatasource({ name }, call) {
       const { kind = 'folder' } = find(name);
+      if (kind === 'remote') await forgetToken(name);
       // First what makes it one: without it nothing is served, whatever else is said of it.
       for (const leaf of leaves[kind]) await settings.unsetSetting({ key: `datasources.${name}.${leaf}` }, { call });
       const isGone = (): boolean => registry.get(indexService + name) === undefined;
@@ -206,6 +216,16 @@ export function createDatasourcesController(
       const plan = find(name);
       await sync(name).resume({}, { call });
       return describe(plan);
+    },
+    async createDatasourceNotificationToken({ name }, call) {
+      find(name);
+      const { token } = await sync(name).createNotificationToken({}, { call });
+      return { token, path: `/notifications/${name}` };
+    },
+    async deleteDatasourceNotificationToken({ name }, call) {
+      find(name);
+      await sync(name).deleteNotificationToken({}, { call });
+      return {};
     },
     async *checkDatasource({ name, repair }, call) {
       find(name);

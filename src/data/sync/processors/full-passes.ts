@@ -4,7 +4,7 @@ import { backoffMs } from '#lib/backoff.ts';
 import { createBell } from '#lib/bell.ts';
 import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { rest } from '#lib/rest.ts';
-import { commonFolder, inFolder } from '#lib/tree-path.ts';
+import { commonFolder, inFolder, isWithin } from '#lib/tree-path.ts';
 import type { Keeper, PassOptions } from '../logic/keeper.ts';
 import { PassProgress } from '../logic/pass-progress.ts';
 import type { Pausing } from '../logic/pausing.ts';
@@ -22,6 +22,8 @@ export interface FullPassesOptions {
 export interface FullPasses {
   /** A pass over a folder and all below soon, whatever becomes of it; the empty path is everything. */
   request(folder?: string): void;
+  /** True while a pass over the path was requested and has not begun. */
+  isRequested(path: string): boolean;
   /** Resolves when a pass that begins after this is done. Errors: why it could not be; `failed_precondition` with reason `paused`. */
   run(progress: PassProgress, options: Omit<PassOptions, 'progress'>): Promise<PassProgress>;
   /** A pass over everything that waits for the end of a pause. */
@@ -119,6 +121,7 @@ export function createFullPasses({ keeper, everyMs, pausing, log, signal, now }:
       requested = requested === undefined ? folder : commonFolder([inFolder(requested, 'x'), inFolder(folder, 'x')]);
       bell.ring();
     },
+    isRequested: (path) => requested !== undefined && isWithin(path, requested),
     run,
     async runWhenResumed(passSignal) {
       while (isPaused() && !passSignal.aborted) await rest(rootMs, passSignal);

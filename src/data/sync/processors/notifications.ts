@@ -10,6 +10,13 @@ export interface NotificationsOptions {
   readonly isPaused: () => boolean;
   /** Asks for a pass over a folder soon, when there was too much to follow. */
   readonly onFlood: (folder: string) => void;
+  /** True for a path that a pass will see which has not begun: nobody has to remember it. Default: none is. */
+  readonly isCovered?: (path: string) => boolean;
+  /** Beyond this many waiting paths a pass is cheaper than to remember them and to look at each. */
+  readonly waitingMax?: number;
+  readonly batchMax?: number;
+  /** A folder that is named came or was replaced, so what is in it is compared. Default: true. */
+  readonly areFoldersNew?: boolean;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -39,12 +46,11 @@ const delayMs = 100;
 /** A file is still being written while notifications of its content come closer than this; then it waits, but no longer than the second. */
 const settleMs = 150;
 const settleMsMax = 2000;
-const batchMax = 2000;
-/** Beyond this many waiting paths a pass is cheaper than to remember them. */
-const waitingMax = 50_000;
 const backoff = { firstMs: 100, maxMs: 5000 };
 
-export function createNotifications({ keeper, isPaused, onFlood, log, signal }: NotificationsOptions): Notifications {
+export function createNotifications(options: NotificationsOptions): Notifications {
+  const { keeper, isPaused, onFlood, isCovered = () => false, log, signal } = options;
+  const { waitingMax = 50_000, batchMax = 2000, areFoldersNew = true } = options;
   const waiting = new Map<string, Waiting>();
   const bell = createBell();
 
@@ -68,10 +74,12 @@ export function createNotifications({ keeper, isPaused, onFlood, log, signal }: 
       known.writtenMs = writtenMs;
       return;
     }
+    if (isCovered(path)) return;
     if (waiting.size >= waitingMax) {
       const folder = commonFolder([...waiting.keys(), path]);
       waiting.clear();
       onFlood(folder);
+      if (isCovered(path)) return;
     }
     waiting.set(path, { firstMs: nowMs, writtenMs });
     if (waiting.size === 1) bell.ring();
@@ -93,12 +101,12 @@ export function createNotifications({ keeper, isPaused, onFlood, log, signal }: 
         const due = takeDue();
         if (due.length === 0 || signal.aborted) continue;
         try {
-          await keeper.examine({ paths: due, areFoldersNew: true });
+          await keeper.examine({ paths: due, areFoldersNew });
           failures = 0;
         } catch (error) {
           if (signal.aborted) return;
           for (const path of due) changed(path, false);
-          if (failures === 0) log.warn('changes on the disk cannot be taken in now', { error });
+          if (failures === 0) log.warn('changes by others cannot be taken in now', { error });
           failures += 1;
           await rest(backoffMs(backoff, failures), signal);
         }

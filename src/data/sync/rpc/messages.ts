@@ -1,14 +1,17 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import {
   ResyncChange_Kind,
   ResyncProgress_Phase,
   type ResyncProgressSchema,
   type SyncStatus_BlockedSchema,
+  type SyncStatus_NotificationsSchema,
   SyncStatus_Skipped_Kind,
   type SyncStatus_SkippedSchema,
 } from '#gen/cellar/data/v1/sync_pb.ts';
 import type { Fault } from '#kernel/fault.ts';
 import type { FoundChange, PassProgress } from '../logic/pass-progress.ts';
+import type { SeenHints } from '../logic/remote-hints.ts';
 
 const phases = {
   waiting: ResyncProgress_Phase.WAITING,
@@ -60,4 +63,15 @@ export function skippedMessages({ skipped }: PassProgress): MessageInitShape<typ
 export function blockedMessage({ reason, hint = '', details }: Fault): MessageInitShape<typeof SyncStatus_BlockedSchema> {
   const { deletes = '0', total = '0', examples = '' } = details;
   return { reason, hint, deletes: BigInt(deletes), total: BigInt(total), examples: examples === '' ? [] : examples.split('\n') };
+}
+
+export function notificationsMessage({
+  lastMs,
+  taken,
+  ignored,
+}: SeenHints): MessageInitShape<typeof SyncStatus_NotificationsSchema> {
+  return {
+    ...{ taken: BigInt(taken), ignored: BigInt(ignored) },
+    ...(lastMs === undefined ? {} : { lastTime: timestampFromMs(lastMs) }),
+  };
 }

@@ -8,9 +8,10 @@ import { rest } from '#lib/rest.ts';
 import type { Keeper } from '../logic/keeper.ts';
 import { PassProgress } from '../logic/pass-progress.ts';
 import type { Pausing } from '../logic/pausing.ts';
+import type { RemoteHints } from '../logic/remote-hints.ts';
 import type { Volume } from '../logic/volume.ts';
 import type { DonePass, FullPasses } from '../processors/full-passes.ts';
-import { blockedMessage, progressMessage, skippedMessages } from './messages.ts';
+import { blockedMessage, notificationsMessage, progressMessage, skippedMessages } from './messages.ts';
 
 export interface SyncParts {
   readonly keeper: Keeper;
@@ -24,13 +25,14 @@ export interface SyncParts {
   readonly waiting: () => number;
   /** Why changes by other programs are not seen at once; empty when they are. */
   readonly watchLimit: () => string;
+  readonly remoteHints: RemoteHints;
 }
 
 /** How often progress is told. Unit: milliseconds. */
 const tellMs = 500;
 
 export function createSyncController(parts: SyncParts): Implementation<typeof Sync> {
-  const { keeper, passes, pausing, index, volume, head, waiting, watchLimit } = parts;
+  const { keeper, passes, pausing, index, volume, head, waiting, watchLimit, remoteHints } = parts;
 
   const state = (): SyncStatus_State => {
     if (pausing.current) return SyncStatus_State.PAUSED;
@@ -61,6 +63,7 @@ export function createSyncController(parts: SyncParts): Implementation<typeof Sy
       ...(last ? lastMessage(last) : {}),
       ignoresCase: volume.ignoresCase,
       ignoresComposition: volume.ignoresComposition,
+      ...(remoteHints.seen ? { notifications: notificationsMessage(remoteHints.seen) } : {}),
     };
   }
 
@@ -100,6 +103,15 @@ export function createSyncController(parts: SyncParts): Implementation<typeof Sy
     async resume(_request, call) {
       await pausing.resume();
       return status(call.signal);
+    },
+    createNotificationToken: async () => ({ token: await remoteHints.createToken() }),
+    async deleteNotificationToken() {
+      await remoteHints.deleteToken();
+      return {};
+    },
+    takeNotification({ token, records }) {
+      const { taken, ignored } = remoteHints.take(token, records);
+      return { taken: BigInt(taken), ignored: BigInt(ignored) };
     },
   };
 }

@@ -12,7 +12,7 @@ for (const [factory, options] of [
   [sqliteFactory, {}],
   [postgresFactory(server), { skip }],
 ] as const)
-  test(`a pause and mount points are kept on ${factory.engine}`, options, async (t) => {
+  test(`a pause, mount points and the hash of a token are kept on ${factory.engine}`, options, async (t) => {
     const database = await factory.open(t);
     await migrate(database, migrations);
     const store = createSyncStore(database);
@@ -26,4 +26,9 @@ for (const [factory, options] of [
     await store.setMounts(['b', 'a/c']);
     await store.setMounts(['b', 'a/\u{1f600}']);
     assert.deepEqual((await store.mounts()).toSorted(), ['a/\u{1f600}', 'b']);
+    assert.equal(await store.notificationHash(), undefined);
+    for (const hash of ['one', 'two', undefined]) {
+      await store.setNotificationHash(hash);
+      assert.equal(await store.notificationHash(), hash);
+    }
   });

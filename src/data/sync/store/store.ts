@@ -12,6 +12,9 @@ export interface SyncStore {
   setPause(pause: Pause | undefined): Promise<void>;
   mounts(): Promise<readonly string[]>;
   setMounts(paths: readonly string[]): Promise<void>;
+  /** Hash of the token by which the other server is known. */
+  notificationHash(): Promise<string | undefined>;
+  setNotificationHash(hash: string | undefined): Promise<void>;
 }
 
 /** The store on a database with the tables of `migrations`. */
@@ -31,6 +34,13 @@ export function createSyncStore(database: Database): SyncStore {
       await database.transaction(async (tx) => {
         await tx.run('delete from mounts');
         for (const path of paths) await tx.run('insert into mounts (path) values ($1)', path);
+      });
+    },
+    notificationHash: async () => (await database.get<{ hash: string }>('select hash from notification_token'))?.hash,
+    async setNotificationHash(hash) {
+      await database.transaction(async (tx) => {
+        await tx.run('delete from notification_token');
+        if (hash !== undefined) await tx.run('insert into notification_token (only_row, hash) values (1, $1)', hash);
       });
     },
   };

@@ -14,7 +14,139 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/data/v1/sync.proto.
  */
 export const file_cellar_data_v1_sync: GenFile = /*@__PURE__*/
-  fileDesc("ChljZWxsYXIvZGF0YS92MS9zeW5jLnByb3RvEg5jZWxsYXIuZGF0YS52MSIoCgxQYXVzZVJlcXVlc3QSGAoGcmVhc29uGAEgASgJQgi6SAVyAyjoByIPCg1SZXN1bWVSZXF1ZXN0IhYKFEdldFN5bmNTdGF0dXNSZXF1ZXN0IuQICgpTeW5jU3RhdHVzEi8KBXN0YXRlGAEgASgOMiAuY2VsbGFyLmRhdGEudjEuU3luY1N0YXR1cy5TdGF0ZRIOCgZyZWFzb24YAiABKAkSMgoObGFzdF9mdWxsX3Bhc3MYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGAQgASgEEg8KB2ZvbGRlcnMYBSABKAQSEgoKc2l6ZV9ieXRlcxgGIAEoBBIQCghwb3NpdGlvbhgHIAEoBBIPCgdza2lwcGVkGAggASgEEhgKEHNraXBwZWRfZXhhbXBsZXMYCSADKAkSEAoIbm90aWZpZWQYCiABKAgSMAoMcGF1c2VkX3NpbmNlGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxwYXVzZV9yZWFzb24YDCABKAkSDwoHd2FpdGluZxgNIAEoBBILCgNsYWcYDiABKAQSGQoRbGFzdF9mdWxsX3Bhc3NfbXMYDyABKAQSMwoHYmxvY2tlZBgQIAEoCzIiLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMuQmxvY2tlZBI5Cg1za2lwcGVkX2tpbmRzGBEgAygLMiIuY2VsbGFyLmRhdGEudjEuU3luY1N0YXR1cy5Ta2lwcGVkEg8KB2VzY2FwZWQYEiABKAQSGAoQZXNjYXBlZF9leGFtcGxlcxgTIAMoCRIvCgdydW5uaW5nGBQgASgLMh4uY2VsbGFyLmRhdGEudjEuUmVzeW5jUHJvZ3Jlc3MSFAoMaWdub3Jlc19jYXNlGBUgASgIEhsKE2lnbm9yZXNfY29tcG9zaXRpb24YFiABKAgaWQoHQmxvY2tlZBIOCgZyZWFzb24YASABKAkSDwoHZGVsZXRlcxgCIAEoBBINCgV0b3RhbBgDIAEoBBIQCghleGFtcGxlcxgEIAMoCRIMCgRoaW50GAUgASgJGoECCgdTa2lwcGVkEjUKBGtpbmQYASABKA4yJy5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzLlNraXBwZWQuS2luZBINCgVjb3VudBgCIAEoBCKvAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9MSU5LEAESEAoMS0lORF9TUEVDSUFMEAISEwoPS0lORF9VTlJFQURBQkxFEAMSEQoNS0lORF9UT09fTE9ORxAEEg0KCUtJTkRfTE9PUBAFEhMKD0tJTkRfTU9VTlRfQVdBWRAGEhIKDktJTkRfU0FNRV9OQU1FEAcSEAoMS0lORF9OT19QQVRIEAgifwoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABISCg5TVEFURV9TVEFSVElORxABEhIKDlNUQVRFX1dBVENISU5HEAISEgoOU1RBVEVfU0NBTk5JTkcQAxIRCg1TVEFURV9CTE9DS0VEEAQSEAoMU1RBVEVfUEFVU0VEEAUiagoNUmVzeW5jUmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEhcKD2NvbmZpcm1fZGVsZXRlcxgCIAEoCBIWCgRwYXRoGAMgASgJQgi6SAVyAyiAIBIXCgVsaW1pdBgEIAEoDUIIukgFKgMYkE4i2gMKDlJlc3luY1Byb2dyZXNzEgwKBHNlZW4YASABKAQSDwoHY3JlYXRlZBgCIAEoBBIPCgd1cGRhdGVkGAMgASgEEg8KB2RlbGV0ZWQYBCABKAQSDAoEZG9uZRgFIAEoCBIMCgRyYXRlGAYgASgBEg0KBW1vdmVkGAcgASgEEg8KB3NraXBwZWQYCCABKAQSEAoIZXhwZWN0ZWQYCSABKAQSHgoRcmVtYWluaW5nX3NlY29uZHMYCiABKAFIAIgBARIUCgxjdXJyZW50X3BhdGgYCyABKAkSMwoFcGhhc2UYDCABKA4yJC5jZWxsYXIuZGF0YS52MS5SZXN5bmNQcm9ncmVzcy5QaGFzZRItCgdjaGFuZ2VzGA0gAygLMhwuY2VsbGFyLmRhdGEudjEuUmVzeW5jQ2hhbmdlEgwKBHBhdGgYDiABKAkSDwoHZHJ5X3J1bhgPIAEoCCJqCgVQaGFzZRIVChFQSEFTRV9VTlNQRUNJRklFRBAAEhEKDVBIQVNFX1dBSVRJTkcQARITCg9QSEFTRV9DT01QQVJJTkcQAhISCg5QSEFTRV9ERUxFVElORxADEg4KClBIQVNFX0RPTkUQBEIUChJfcmVtYWluaW5nX3NlY29uZHMi4QEKDFJlc3luY0NoYW5nZRIvCgRraW5kGAEgASgOMiEuY2VsbGFyLmRhdGEudjEuUmVzeW5jQ2hhbmdlLktpbmQSDAoEcGF0aBgCIAEoCRIQCghuZXdfcGF0aBgDIAEoCRIRCglpc19mb2xkZXIYBCABKAgSDQoFbm9kZXMYBSABKAQiXgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDwoLS0lORF9DUkVBVEUQARIPCgtLSU5EX1VQREFURRACEg8KC0tJTkRfREVMRVRFEAMSDQoJS0lORF9NT1ZFEAQy5AIKBFN5bmMSXwoNR2V0U3luY1N0YXR1cxIkLmNlbGxhci5kYXRhLnYxLkdldFN5bmNTdGF0dXNSZXF1ZXN0GhouY2VsbGFyLmRhdGEudjEuU3luY1N0YXR1cyIMirUYCAgBEgICBBgBElcKBlJlc3luYxIdLmNlbGxhci5kYXRhLnYxLlJlc3luY1JlcXVlc3QaHi5jZWxsYXIuZGF0YS52MS5SZXN5bmNQcm9ncmVzcyIMirUYCAgCEgIDBBgBMAESTwoFUGF1c2USHC5jZWxsYXIuZGF0YS52MS5QYXVzZVJlcXVlc3QaGi5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzIgyKtRgICAISAgMEGAESUQoGUmVzdW1lEh0uY2VsbGFyLmRhdGEudjEuUmVzdW1lUmVxdWVzdBoaLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMiDIq1GAgIAhICAwQYAWIGcHJvdG8z", [file_buf_validate_validate, file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
+  fileDesc("ChljZWxsYXIvZGF0YS92MS9zeW5jLnByb3RvEg5jZWxsYXIuZGF0YS52MSIgCh5DcmVhdGVOb3RpZmljYXRpb25Ub2tlblJlcXVlc3QiMAofQ3JlYXRlTm90aWZpY2F0aW9uVG9rZW5SZXNwb25zZRINCgV0b2tlbhgBIAEoCSIgCh5EZWxldGVOb3RpZmljYXRpb25Ub2tlblJlcXVlc3QiIQofRGVsZXRlTm90aWZpY2F0aW9uVG9rZW5SZXNwb25zZSKmAQoXVGFrZU5vdGlmaWNhdGlvblJlcXVlc3QSFwoFdG9rZW4YASABKAlCCLpIBXIDKMgBEksKB3JlY29yZHMYAiADKAsyLi5jZWxsYXIuZGF0YS52MS5UYWtlTm90aWZpY2F0aW9uUmVxdWVzdC5SZWNvcmRCCrpIB5IBBBCgnAEaJQoGUmVjb3JkEg4KBmJ1Y2tldBgBIAEoCRILCgNrZXkYAiABKAkiOgoYVGFrZU5vdGlmaWNhdGlvblJlc3BvbnNlEg0KBXRha2VuGAEgASgEEg8KB2lnbm9yZWQYAiABKAQiKAoMUGF1c2VSZXF1ZXN0EhgKBnJlYXNvbhgBIAEoCUIIukgFcgMo6AciDwoNUmVzdW1lUmVxdWVzdCIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCKFCgoKU3luY1N0YXR1cxIvCgVzdGF0ZRgBIAEoDjIgLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMuU3RhdGUSDgoGcmVhc29uGAIgASgJEjIKDmxhc3RfZnVsbF9wYXNzGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVmaWxlcxgEIAEoBBIPCgdmb2xkZXJzGAUgASgEEhIKCnNpemVfYnl0ZXMYBiABKAQSEAoIcG9zaXRpb24YByABKAQSDwoHc2tpcHBlZBgIIAEoBBIYChBza2lwcGVkX2V4YW1wbGVzGAkgAygJEhAKCG5vdGlmaWVkGAogASgIEjAKDHBhdXNlZF9zaW5jZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcGF1c2VfcmVhc29uGAwgASgJEg8KB3dhaXRpbmcYDSABKAQSCwoDbGFnGA4gASgEEhkKEWxhc3RfZnVsbF9wYXNzX21zGA8gASgEEjMKB2Jsb2NrZWQYECABKAsyIi5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzLkJsb2NrZWQSOQoNc2tpcHBlZF9raW5kcxgRIAMoCzIiLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMuU2tpcHBlZBIPCgdlc2NhcGVkGBIgASgEEhgKEGVzY2FwZWRfZXhhbXBsZXMYEyADKAkSLwoHcnVubmluZxgUIAEoCzIeLmNlbGxhci5kYXRhLnYxLlJlc3luY1Byb2dyZXNzEhQKDGlnbm9yZXNfY2FzZRgVIAEoCBIbChNpZ25vcmVzX2NvbXBvc2l0aW9uGBYgASgIEj8KDW5vdGlmaWNhdGlvbnMYFyABKAsyKC5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzLk5vdGlmaWNhdGlvbnMaXgoNTm90aWZpY2F0aW9ucxItCglsYXN0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBXRha2VuGAIgASgEEg8KB2lnbm9yZWQYAyABKAQaWQoHQmxvY2tlZBIOCgZyZWFzb24YASABKAkSDwoHZGVsZXRlcxgCIAEoBBINCgV0b3RhbBgDIAEoBBIQCghleGFtcGxlcxgEIAMoCRIMCgRoaW50GAUgASgJGoECCgdTa2lwcGVkEjUKBGtpbmQYASABKA4yJy5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzLlNraXBwZWQuS2luZBINCgVjb3VudBgCIAEoBCKvAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDQoJS0lORF9MSU5LEAESEAoMS0lORF9TUEVDSUFMEAISEwoPS0lORF9VTlJFQURBQkxFEAMSEQoNS0lORF9UT09fTE9ORxAEEg0KCUtJTkRfTE9PUBAFEhMKD0tJTkRfTU9VTlRfQVdBWRAGEhIKDktJTkRfU0FNRV9OQU1FEAcSEAoMS0lORF9OT19QQVRIEAgifwoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABISCg5TVEFURV9TVEFSVElORxABEhIKDlNUQVRFX1dBVENISU5HEAISEgoOU1RBVEVfU0NBTk5JTkcQAxIRCg1TVEFURV9CTE9DS0VEEAQSEAoMU1RBVEVfUEFVU0VEEAUiagoNUmVzeW5jUmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEhcKD2NvbmZpcm1fZGVsZXRlcxgCIAEoCBIWCgRwYXRoGAMgASgJQgi6SAVyAyiAIBIXCgVsaW1pdBgEIAEoDUIIukgFKgMYkE4i2gMKDlJlc3luY1Byb2dyZXNzEgwKBHNlZW4YASABKAQSDwoHY3JlYXRlZBgCIAEoBBIPCgd1cGRhdGVkGAMgASgEEg8KB2RlbGV0ZWQYBCABKAQSDAoEZG9uZRgFIAEoCBIMCgRyYXRlGAYgASgBEg0KBW1vdmVkGAcgASgEEg8KB3NraXBwZWQYCCABKAQSEAoIZXhwZWN0ZWQYCSABKAQSHgoRcmVtYWluaW5nX3NlY29uZHMYCiABKAFIAIgBARIUCgxjdXJyZW50X3BhdGgYCyABKAkSMwoFcGhhc2UYDCABKA4yJC5jZWxsYXIuZGF0YS52MS5SZXN5bmNQcm9ncmVzcy5QaGFzZRItCgdjaGFuZ2VzGA0gAygLMhwuY2VsbGFyLmRhdGEudjEuUmVzeW5jQ2hhbmdlEgwKBHBhdGgYDiABKAkSDwoHZHJ5X3J1bhgPIAEoCCJqCgVQaGFzZRIVChFQSEFTRV9VTlNQRUNJRklFRBAAEhEKDVBIQVNFX1dBSVRJTkcQARITCg9QSEFTRV9DT01QQVJJTkcQAhISCg5QSEFTRV9ERUxFVElORxADEg4KClBIQVNFX0RPTkUQBEIUChJfcmVtYWluaW5nX3NlY29uZHMi4QEKDFJlc3luY0NoYW5nZRIvCgRraW5kGAEgASgOMiEuY2VsbGFyLmRhdGEudjEuUmVzeW5jQ2hhbmdlLktpbmQSDAoEcGF0aBgCIAEoCRIQCghuZXdfcGF0aBgDIAEoCRIRCglpc19mb2xkZXIYBCABKAgSDQoFbm9kZXMYBSABKAQiXgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDwoLS0lORF9DUkVBVEUQARIPCgtLSU5EX1VQREFURRACEg8KC0tJTkRfREVMRVRFEAMSDQoJS0lORF9NT1ZFEAQy7gUKBFN5bmMSXwoNR2V0U3luY1N0YXR1cxIkLmNlbGxhci5kYXRhLnYxLkdldFN5bmNTdGF0dXNSZXF1ZXN0GhouY2VsbGFyLmRhdGEudjEuU3luY1N0YXR1cyIMirUYCAgBEgICBBgBElcKBlJlc3luYxIdLmNlbGxhci5kYXRhLnYxLlJlc3luY1JlcXVlc3QaHi5jZWxsYXIuZGF0YS52MS5SZXN5bmNQcm9ncmVzcyIMirUYCAgCEgIDBBgBMAESTwoFUGF1c2USHC5jZWxsYXIuZGF0YS52MS5QYXVzZVJlcXVlc3QaGi5jZWxsYXIuZGF0YS52MS5TeW5jU3RhdHVzIgyKtRgICAISAgMEGAESUQoGUmVzdW1lEh0uY2VsbGFyLmRhdGEudjEuUmVzdW1lUmVxdWVzdBoaLmNlbGxhci5kYXRhLnYxLlN5bmNTdGF0dXMiDIq1GAgIAhICAwQYARKIAQoXQ3JlYXRlTm90aWZpY2F0aW9uVG9rZW4SLi5jZWxsYXIuZGF0YS52MS5DcmVhdGVOb3RpZmljYXRpb25Ub2tlblJlcXVlc3QaLy5jZWxsYXIuZGF0YS52MS5DcmVhdGVOb3RpZmljYXRpb25Ub2tlblJlc3BvbnNlIgyKtRgICAISAgMEOAESiAEKF0RlbGV0ZU5vdGlmaWNhdGlvblRva2VuEi4uY2VsbGFyLmRhdGEudjEuRGVsZXRlTm90aWZpY2F0aW9uVG9rZW5SZXF1ZXN0Gi8uY2VsbGFyLmRhdGEudjEuRGVsZXRlTm90aWZpY2F0aW9uVG9rZW5SZXNwb25zZSIMirUYCAgCEgIDBBgBEnIKEFRha2VOb3RpZmljYXRpb24SJy5jZWxsYXIuZGF0YS52MS5UYWtlTm90aWZpY2F0aW9uUmVxdWVzdBooLmNlbGxhci5kYXRhLnYxLlRha2VOb3RpZmljYXRpb25SZXNwb25zZSILirUYBwgCEgEEGAFiBnByb3RvMw", [file_buf_validate_validate, file_cellar_kernel_v1_options, file_google_protobuf_timestamp]);
+
+/**
+ * @generated from message cellar.data.v1.CreateNotificationTokenRequest
+ */
+export type CreateNotificationTokenRequest = Message<"cellar.data.v1.CreateNotificationTokenRequest"> & {
+};
+
+/**
+ * Describes the message cellar.data.v1.CreateNotificationTokenRequest.
+ * Use `create(CreateNotificationTokenRequestSchema)` to create a new message.
+ */
+export const CreateNotificationTokenRequestSchema: GenMessage<CreateNotificationTokenRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 0);
+
+/**
+ * @generated from message cellar.data.v1.CreateNotificationTokenResponse
+ */
+export type CreateNotificationTokenResponse = Message<"cellar.data.v1.CreateNotificationTokenResponse"> & {
+  /**
+   * Shown this once: only its hash is kept.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.CreateNotificationTokenResponse.
+ * Use `create(CreateNotificationTokenResponseSchema)` to create a new message.
+ */
+export const CreateNotificationTokenResponseSchema: GenMessage<CreateNotificationTokenResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 1);
+
+/**
+ * @generated from message cellar.data.v1.DeleteNotificationTokenRequest
+ */
+export type DeleteNotificationTokenRequest = Message<"cellar.data.v1.DeleteNotificationTokenRequest"> & {
+};
+
+/**
+ * Describes the message cellar.data.v1.DeleteNotificationTokenRequest.
+ * Use `create(DeleteNotificationTokenRequestSchema)` to create a new message.
+ */
+export const DeleteNotificationTokenRequestSchema: GenMessage<DeleteNotificationTokenRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 2);
+
+/**
+ * @generated from message cellar.data.v1.DeleteNotificationTokenResponse
+ */
+export type DeleteNotificationTokenResponse = Message<"cellar.data.v1.DeleteNotificationTokenResponse"> & {
+};
+
+/**
+ * Describes the message cellar.data.v1.DeleteNotificationTokenResponse.
+ * Use `create(DeleteNotificationTokenResponseSchema)` to create a new message.
+ */
+export const DeleteNotificationTokenResponseSchema: GenMessage<DeleteNotificationTokenResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 3);
+
+/**
+ * @generated from message cellar.data.v1.TakeNotificationRequest
+ */
+export type TakeNotificationRequest = Message<"cellar.data.v1.TakeNotificationRequest"> & {
+  /**
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * @generated from field: repeated cellar.data.v1.TakeNotificationRequest.Record records = 2;
+   */
+  records: TakeNotificationRequest_Record[];
+};
+
+/**
+ * Describes the message cellar.data.v1.TakeNotificationRequest.
+ * Use `create(TakeNotificationRequestSchema)` to create a new message.
+ */
+export const TakeNotificationRequestSchema: GenMessage<TakeNotificationRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 4);
+
+/**
+ * @generated from message cellar.data.v1.TakeNotificationRequest.Record
+ */
+export type TakeNotificationRequest_Record = Message<"cellar.data.v1.TakeNotificationRequest.Record"> & {
+  /**
+   * Of the other server.
+   *
+   * @generated from field: string bucket = 1;
+   */
+  bucket: string;
+
+  /**
+   * As it was told: most servers encode it as in a form, some do not.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message cellar.data.v1.TakeNotificationRequest.Record.
+ * Use `create(TakeNotificationRequest_RecordSchema)` to create a new message.
+ */
+export const TakeNotificationRequest_RecordSchema: GenMessage<TakeNotificationRequest_Record> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 4, 0);
+
+/**
+ * @generated from message cellar.data.v1.TakeNotificationResponse
+ */
+export type TakeNotificationResponse = Message<"cellar.data.v1.TakeNotificationResponse"> & {
+  /**
+   * Records whose objects are looked at.
+   *
+   * @generated from field: uint64 taken = 1;
+   */
+  taken: bigint;
+
+  /**
+   * Records of other buckets, of keys outside of the prefix, and of keys that can be no paths.
+   *
+   * @generated from field: uint64 ignored = 2;
+   */
+  ignored: bigint;
+};
+
+/**
+ * Describes the message cellar.data.v1.TakeNotificationResponse.
+ * Use `create(TakeNotificationResponseSchema)` to create a new message.
+ */
+export const TakeNotificationResponseSchema: GenMessage<TakeNotificationResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 5);
 
 /**
  * @generated from message cellar.data.v1.PauseRequest
@@ -33,7 +165,7 @@ export type PauseRequest = Message<"cellar.data.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 0);
+  messageDesc(file_cellar_data_v1_sync, 6);
 
 /**
  * @generated from message cellar.data.v1.ResumeRequest
@@ -46,7 +178,7 @@ export type ResumeRequest = Message<"cellar.data.v1.ResumeRequest"> & {
  * Use `create(ResumeRequestSchema)` to create a new message.
  */
 export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 1);
+  messageDesc(file_cellar_data_v1_sync, 7);
 
 /**
  * @generated from message cellar.data.v1.GetSyncStatusRequest
@@ -59,7 +191,7 @@ export type GetSyncStatusRequest = Message<"cellar.data.v1.GetSyncStatusRequest"
  * Use `create(GetSyncStatusRequestSchema)` to create a new message.
  */
 export const GetSyncStatusRequestSchema: GenMessage<GetSyncStatusRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 2);
+  messageDesc(file_cellar_data_v1_sync, 8);
 
 /**
  * @generated from message cellar.data.v1.SyncStatus
@@ -204,6 +336,13 @@ export type SyncStatus = Message<"cellar.data.v1.SyncStatus"> & {
    * @generated from field: bool ignores_composition = 22;
    */
   ignoresComposition: boolean;
+
+  /**
+   * Of a remote one that is told of changes.
+   *
+   * @generated from field: cellar.data.v1.SyncStatus.Notifications notifications = 23;
+   */
+  notifications?: SyncStatus_Notifications | undefined;
 };
 
 /**
@@ -211,7 +350,40 @@ export type SyncStatus = Message<"cellar.data.v1.SyncStatus"> & {
  * Use `create(SyncStatusSchema)` to create a new message.
  */
 export const SyncStatusSchema: GenMessage<SyncStatus> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 3);
+  messageDesc(file_cellar_data_v1_sync, 9);
+
+/**
+ * Counted since the service's start.
+ *
+ * @generated from message cellar.data.v1.SyncStatus.Notifications
+ */
+export type SyncStatus_Notifications = Message<"cellar.data.v1.SyncStatus.Notifications"> & {
+  /**
+   * Absent: none has come.
+   *
+   * @generated from field: google.protobuf.Timestamp last_time = 1;
+   */
+  lastTime?: Timestamp | undefined;
+
+  /**
+   * Records that were taken for something to look at, and those that were not ours.
+   *
+   * @generated from field: uint64 taken = 2;
+   */
+  taken: bigint;
+
+  /**
+   * @generated from field: uint64 ignored = 3;
+   */
+  ignored: bigint;
+};
+
+/**
+ * Describes the message cellar.data.v1.SyncStatus.Notifications.
+ * Use `create(SyncStatus_NotificationsSchema)` to create a new message.
+ */
+export const SyncStatus_NotificationsSchema: GenMessage<SyncStatus_Notifications> = /*@__PURE__*/
+  messageDesc(file_cellar_data_v1_sync, 9, 0);
 
 /**
  * @generated from message cellar.data.v1.SyncStatus.Blocked
@@ -258,7 +430,7 @@ export type SyncStatus_Blocked = Message<"cellar.data.v1.SyncStatus.Blocked"> & 
  * Use `create(SyncStatus_BlockedSchema)` to create a new message.
  */
 export const SyncStatus_BlockedSchema: GenMessage<SyncStatus_Blocked> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 3, 0);
+  messageDesc(file_cellar_data_v1_sync, 9, 1);
 
 /**
  * @generated from message cellar.data.v1.SyncStatus.Skipped
@@ -280,7 +452,7 @@ export type SyncStatus_Skipped = Message<"cellar.data.v1.SyncStatus.Skipped"> & 
  * Use `create(SyncStatus_SkippedSchema)` to create a new message.
  */
 export const SyncStatus_SkippedSchema: GenMessage<SyncStatus_Skipped> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 3, 1);
+  messageDesc(file_cellar_data_v1_sync, 9, 2);
 
 /**
  * @generated from enum cellar.data.v1.SyncStatus.Skipped.Kind
@@ -357,7 +529,7 @@ export type SyncStatus_Skipped_Kind = (typeof SyncStatus_Skipped_Kind)[keyof typ
  * Describes the enum cellar.data.v1.SyncStatus.Skipped.Kind.
  */
 export const SyncStatus_Skipped_KindSchema: GenEnum<SyncStatus_Skipped_Kind> = /*@__PURE__*/
-  enumDesc(file_cellar_data_v1_sync, 3, 1, 0);
+  enumDesc(file_cellar_data_v1_sync, 9, 2, 0);
 
 /**
  * @generated from enum cellar.data.v1.SyncStatus.State
@@ -409,7 +581,7 @@ export type SyncStatus_State = (typeof SyncStatus_State)[keyof typeof SyncStatus
  * Describes the enum cellar.data.v1.SyncStatus.State.
  */
 export const SyncStatus_StateSchema: GenEnum<SyncStatus_State> = /*@__PURE__*/
-  enumDesc(file_cellar_data_v1_sync, 3, 0);
+  enumDesc(file_cellar_data_v1_sync, 9, 0);
 
 /**
  * @generated from message cellar.data.v1.ResyncRequest
@@ -447,7 +619,7 @@ export type ResyncRequest = Message<"cellar.data.v1.ResyncRequest"> & {
  * Use `create(ResyncRequestSchema)` to create a new message.
  */
 export const ResyncRequestSchema: GenMessage<ResyncRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 4);
+  messageDesc(file_cellar_data_v1_sync, 10);
 
 /**
  * @generated from message cellar.data.v1.ResyncProgress
@@ -546,7 +718,7 @@ export type ResyncProgress = Message<"cellar.data.v1.ResyncProgress"> & {
  * Use `create(ResyncProgressSchema)` to create a new message.
  */
 export const ResyncProgressSchema: GenMessage<ResyncProgress> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 5);
+  messageDesc(file_cellar_data_v1_sync, 11);
 
 /**
  * @generated from enum cellar.data.v1.ResyncProgress.Phase
@@ -589,7 +761,7 @@ export type ResyncProgress_Phase = (typeof ResyncProgress_Phase)[keyof typeof Re
  * Describes the enum cellar.data.v1.ResyncProgress.Phase.
  */
 export const ResyncProgress_PhaseSchema: GenEnum<ResyncProgress_Phase> = /*@__PURE__*/
-  enumDesc(file_cellar_data_v1_sync, 5, 0);
+  enumDesc(file_cellar_data_v1_sync, 11, 0);
 
 /**
  * @generated from message cellar.data.v1.ResyncChange
@@ -630,7 +802,7 @@ export type ResyncChange = Message<"cellar.data.v1.ResyncChange"> & {
  * Use `create(ResyncChangeSchema)` to create a new message.
  */
 export const ResyncChangeSchema: GenMessage<ResyncChange> = /*@__PURE__*/
-  messageDesc(file_cellar_data_v1_sync, 6);
+  messageDesc(file_cellar_data_v1_sync, 12);
 
 /**
  * @generated from enum cellar.data.v1.ResyncChange.Kind
@@ -671,7 +843,7 @@ export type ResyncChange_Kind = (typeof ResyncChange_Kind)[keyof typeof ResyncCh
  * Describes the enum cellar.data.v1.ResyncChange.Kind.
  */
 export const ResyncChange_KindSchema: GenEnum<ResyncChange_Kind> = /*@__PURE__*/
-  enumDesc(file_cellar_data_v1_sync, 6, 0);
+  enumDesc(file_cellar_data_v1_sync, 12, 0);
 
 /**
  * Keeps one datasource's index in step with its folder. One instance per datasource.
@@ -718,6 +890,38 @@ export const Sync: GenService<{
     methodKind: "unary";
     input: typeof ResumeRequestSchema;
     output: typeof SyncStatusSchema;
+  },
+  /**
+   * Makes the token with which the server of a remote bucket tells what happens there; the one before is refused from then on.
+   * Errors: failed_precondition with reason `not_remote`.
+   *
+   * @generated from rpc cellar.data.v1.Sync.CreateNotificationToken
+   */
+  createNotificationToken: {
+    methodKind: "unary";
+    input: typeof CreateNotificationTokenRequestSchema;
+    output: typeof CreateNotificationTokenResponseSchema;
+  },
+  /**
+   * From then on nobody can tell. Nothing happens when there is no token.
+   *
+   * @generated from rpc cellar.data.v1.Sync.DeleteNotificationToken
+   */
+  deleteNotificationToken: {
+    methodKind: "unary";
+    input: typeof DeleteNotificationTokenRequestSchema;
+    output: typeof DeleteNotificationTokenResponseSchema;
+  },
+  /**
+   * Takes objects of the remote bucket that are to be looked at soon; without any, only says whether the token is known. Who tells is known by
+   * the token alone, and nothing else of the message is believed. Errors: unauthenticated.
+   *
+   * @generated from rpc cellar.data.v1.Sync.TakeNotification
+   */
+  takeNotification: {
+    methodKind: "unary";
+    input: typeof TakeNotificationRequestSchema;
+    output: typeof TakeNotificationResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_cellar_data_v1_sync, 0);
