@@ -22,6 +22,7 @@ import { contracts as allContracts } from './contracts.ts';
 import { readCredentials, sessionCookieHeader } from './credentials.ts';
 import { answerJson, answerReady } from './health.ts';
 import { type Listening, listen } from './listen.ts';
+import { createNotificationsDoor, notificationsPath } from './notifications.ts';
 import { answerPage, htmlPage, jsonPage, type Page } from './page.ts';
 import { requestMetrics } from './request-metrics.ts';
 import { createS3Edge } from './s3-edge.ts';
@@ -74,6 +75,10 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
     host: settings.s3Host.toLowerCase(),
     trustsProxy: settings.trustsProxy,
   });
+  const notifications = createNotificationsDoor({
+    ...{ registry, client: (desc, request) => micro.client(desc, request), headers },
+    trustsProxy: settings.trustsProxy,
+  });
   const pages = await loadPages(pageHeaders, contracts);
   const allowedHosts = new Set(settings.allowedHosts.map((host) => host.toLowerCase()));
 
@@ -114,7 +119,9 @@ export async function createServer(micro: Micro<SettingsOf<typeof spec>>, parts:
       const url = request.url ?? '/';
       if (!url.startsWith('/api/v1/')) {
         const mark = url.indexOf('?');
-        if (await answerOther(mark < 0 ? url : url.slice(0, mark), request, response)) return;
+        const path = mark < 0 ? url : url.slice(0, mark);
+        if (path.startsWith(notificationsPath)) return await notifications(path, request, response);
+        if (await answerOther(path, request, response)) return;
       }
       await transcoder(request, response);
     } catch (error) {

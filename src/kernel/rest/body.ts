@@ -19,14 +19,14 @@ export function bodySizeBytes(request: IncomingMessage): number | undefined {
 }
 
 /**
- * The body as JSON; undefined when it is empty.
+ * The body as JSON; undefined when it is empty. `isAnyType`: whatever the content type says.
  * Errors: `invalid_argument` with status 415 for another content type, 413 for more than `sizeBytesMax`, 400 for what is not JSON.
  */
-export async function readJsonBody(request: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
+export async function readJsonBody(request: IncomingMessage, sizeBytesMax: number, isAnyType = false): Promise<unknown> {
   const sizeBytes = bodySizeBytes(request);
   if (sizeBytes === 0) return undefined;
   if (sizeBytes !== undefined && sizeBytes > sizeBytesMax) throw tooLarge(sizeBytesMax);
-  assertJsonType(request);
+  if (!isAnyType) assertJsonType(request);
   const text = await readText(request, sizeBytesMax);
   if (text === '') return undefined;
   try {
