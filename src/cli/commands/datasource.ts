@@ -1,4 +1,5 @@
 import type { AddOptions } from '../actions/datasources.ts';
+import type { NotifyOptions } from '../actions/notify-datasource.ts';
 import type { CliCommand, CliContext } from '../command.ts';
 
 export function register(program: CliCommand, context: CliContext): void {
@@ -78,6 +79,20 @@ export function register(program: CliCommand, context: CliContext): void {
     .completes('datasource', 'none')
     .example('cellar datasource resume docs', 'After it')
     .action(async (name: string) => (await actions()).resumeDatasource(context, name));
+  datasource
+    .command('notify')
+    .description(
+      'Make the address that the server of a remote datasource tells of changes, with a new token in it. Notifications of S3 go there.',
+    )
+    .argument('<name>', 'remote datasource')
+    .completes('datasource', 'none')
+    .option('--address <url>', 'Where that server reaches this one, such as https://cellar.example.org.')
+    .option('--off', 'Take no notifications any more: the token is refused from now on.')
+    .example('cellar datasource notify photos --address https://cellar.example.org', 'See at once what others change there')
+    .example('cellar datasource notify photos --off', 'Back to comparing listings only')
+    .action(async (name: string, options: NotifyOptions) =>
+      (await import('../actions/notify-datasource.ts')).notifyDatasource(context, name, options),
+    );
   datasource
     .command('check')
     .description('Look for damage in the index. Exits with 1 when there is some that was not healed.')

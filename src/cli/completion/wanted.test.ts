@@ -23,7 +23,7 @@ function wanted(line: string): string {
 test('what may stand at the cursor', () => {
   assert.match(wanted(''), / login logout .* help$/);
   assert.doesNotMatch(wanted(''), /__complete/);
-  assert.equal(wanted('datasource '), 'add list show remove resync pause resume check snapshot');
+  assert.equal(wanted('datasource '), 'add list show remove resync pause resume notify check snapshot');
   assert.equal(wanted('datasource remove '), 'datasource');
   assert.equal(wanted('datasource remove docs '), 'none');
   assert.equal(wanted('--home /x datasource rm '), 'datasource');
