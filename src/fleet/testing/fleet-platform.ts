@@ -55,8 +55,11 @@ export async function startFleet(t: TestContext, options: FleetPlatformOptions =
     },
   });
   t.after(async () => {
-    await removeAll(platform);
-    await platform.stop();
+    try {
+      await removeAll(platform, AbortSignal.timeout(removeMs));
+    } finally {
+      await platform.stop();
+    }
   });
   const as = (caller: Caller) => clientsOf(platform, caller);
   return {
@@ -81,11 +84,14 @@ const clientsOf = (platform: TestPlatform, caller: Caller) => ({
   snapshots: platform.client(Snapshots, caller),
 });
 
+/** A test that has failed may leave engines that answer nobody. */
+const removeMs = 60_000;
+
 /** Ends what a test has left running, in whatever state it is: local members would outlive it. */
-async function removeAll(platform: TestPlatform): Promise<void> {
+async function removeAll(platform: TestPlatform, signal: AbortSignal): Promise<void> {
   const { hosts, operations } = clientsOf(platform, operator);
-  for (const { name } of (await hosts.listHosts({})).hosts) {
-    const { id } = await hosts.deleteHost({ name, force: true });
-    for await (const { state } of operations.watchOperation({ id })) if (state !== Operation_State.RUNNING) break;
+  for (const { name } of (await hosts.listHosts({}, { signal })).hosts) {
+    const { id } = await hosts.deleteHost({ name, force: true }, { signal });
+    for await (const { state } of operations.watchOperation({ id }, { signal })) if (state !== Operation_State.RUNNING) break;
   }
 }
