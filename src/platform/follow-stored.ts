@@ -22,7 +22,7 @@ export async function followStored(
   { signal, patienceMs, log, undo }: FollowStoredOptions,
 ): Promise<void> {
   const name = 'cellar.grpc.settings';
-  const database = openDatabase({ url: databaseUrl(home, live.settings, name), name, log });
+  const database = openDatabase({ url: databaseUrl(home, live.settings, name), name, log, durable: true });
   undo.push(() => database.close());
   const stopping = new AbortController();
   const endMs = Date.now() + patienceMs;

@@ -99,7 +99,7 @@ async function withStore<T>({ home, env }: CliContext, use: (settings: SettingsA
   try {
     const { live } = await loadSettings({ home, definitions: await loadDefinitions(catalogue), environment: env, flags: [] });
     const name = 'cellar.grpc.settings';
-    const database = openDatabase({ url: databaseUrl(home, live.settings, name), name, log: silentLog });
+    const database = openDatabase({ url: databaseUrl(home, live.settings, name), name, log: silentLog, durable: true });
     try {
       await live.load(await openLiveConfig({ database }), silentLog);
       return await use(directAccess(live));

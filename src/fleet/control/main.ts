@@ -20,5 +20,6 @@ export const fleetControl = defineService({
   needs: [agentService, relayService, 'cellar.rest.policies'],
   placement: 'main',
   migrations,
+  isDurable: true,
   start: async (micro) => (await import('./server.ts')).createServer(micro),
 });

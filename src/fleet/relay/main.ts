@@ -14,5 +14,6 @@ export const fleetRelay = defineService({
   needs: [],
   placement: 'main',
   migrations,
+  isDurable: true,
   start: async (micro) => (await import('./server.ts')).createServer(micro),
 });

@@ -10,5 +10,6 @@ export const policyStore = defineService({
   needs: [],
   placement: 'main',
   migrations,
+  isDurable: true,
   start: async (micro) => (await import('./server.ts')).createServer(micro),
 });

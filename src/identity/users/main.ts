@@ -13,5 +13,6 @@ export const users = defineService({
   needs: [],
   placement: 'main',
   migrations,
+  isDurable: true,
   start: async (micro) => (await import('./server.ts')).createServer(micro),
 });

@@ -254,7 +254,7 @@ test('a stronger setting is taken over at the next sign-in', async () => {
     await platform.client(Sessions, anybody).login(login);
   }
   await using platform = await start(2);
-  const database = await platform.surroundings.openDatabase('cellar.grpc.users');
+  const database = await platform.surroundings.openDatabase('cellar.grpc.users', {});
   const stored = async () => (await database.get<{ password: string }>('select password from users'))?.password ?? '';
   assert.match(await stored(), /t=1,/);
   await platform.client(Sessions, anybody).login(login);

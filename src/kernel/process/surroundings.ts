@@ -88,7 +88,8 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
   const engines = createEngines({
     streamsUrl: (settingValue(settings(), 'streams.url') as Secret).reveal(),
     leasesUrl: (settingValue(settings(), 'leases.url') as Secret).reveal(),
-    openDatabase: async () => openDatabase({ url: databaseUrl(home, settings(), 'cellar.shared'), name: 'cellar.shared', log }),
+    openDatabase: async () =>
+      openDatabase({ url: databaseUrl(home, settings(), 'cellar.shared'), name: 'cellar.shared', log, durable: true }),
     log,
   });
   const surroundings: Surroundings = {
@@ -108,7 +109,8 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
       return value instanceof Secret ? value : undefined;
     },
     engines,
-    openDatabase: async (service) => openDatabase({ url: databaseUrl(home, settings(), service), name: service, log }),
+    openDatabase: async (service, options) =>
+      openDatabase({ url: databaseUrl(home, settings(), service), name: service, log, ...options }),
     address: { kind: 'local', path },
     restarts: options.restarts,
     audit: audit.note,

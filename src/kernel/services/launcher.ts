@@ -10,6 +10,7 @@ import { type CallRecord, Dispatcher } from '../calls/dispatcher.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
 import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrations.ts';
+import type { OpenOptions } from '../database/open.ts';
 import type { Log } from '../log.ts';
 import type { Secret, SettingsSpec } from '../settings/setting.ts';
 import { createRetry } from '../transports/retry-budget.ts';
@@ -48,7 +49,7 @@ export interface Surroundings {
   readonly secret?: (key: string) => Secret | undefined;
   readonly engines: Engines;
   /** Opens the service's own database. */
-  readonly openDatabase: (service: string) => Promise<Database>;
+  readonly openDatabase: (service: string, options: Pick<OpenOptions, 'durable'>) => Promise<Database>;
   /** How other processes reach this one; `direct` when nothing listens. */
   readonly address: Address;
   readonly restarts?: number;
@@ -120,7 +121,7 @@ export async function startInstance(instance: ServiceInstance, surroundings: Sur
   let database: Database | undefined;
   try {
     if (definition.migrations) {
-      database = await surroundings.openDatabase(name);
+      database = await surroundings.openDatabase(name, { durable: definition.isDurable ?? false });
       await migrate(database, definition.migrations);
       await migrate(database, answersMigrations, { area: 'answers' });
     }

@@ -34,6 +34,8 @@ export interface ServiceDefinition<S extends SettingsSpec = SettingsSpec> {
   readonly takesPlan?: (before: unknown, after: unknown) => boolean;
   /** Tables of its own database; absent: it keeps none. */
   readonly migrations?: readonly Migration[];
+  /** What it has answered outlives a power cut: commits wait for the disk. Otherwise one may take the last moments, never more; a kill takes nothing. */
+  readonly isDurable?: boolean;
   /** It answers plain HTTP as well, through `Running.http`. */
   readonly hasHttp?: boolean;
   /** Loads `server.ts`, builds the parts and hands back what is to be served. The launcher then serves it; nothing listens by itself. */

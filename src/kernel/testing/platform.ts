@@ -76,7 +76,7 @@ export async function startTestPlatform(
     },
     settings: (definition) => settingsOf(definition.settings as SettingsSpec, options.settings?.[definition.name] ?? {}),
     engines,
-    openDatabase: async (service) => openDatabase({ url, name: service, log }),
+    openDatabase: async (service, opened) => openDatabase({ url, name: service, log, ...opened }),
     address: { kind: 'direct' },
   };
   const started = await startInstances(instances, surroundings);
