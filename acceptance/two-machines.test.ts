@@ -65,8 +65,9 @@ before(async () => {
   }
   await cellar('front', 'machine', 'add', 'store', addresses.store, '--out', join(root, 'store.pem'));
   await Promise.all([start('front'), start('store')]);
-  await untilReady();
+  // Only who may see the platform hears in the answer of `/health/ready` which services there are.
   token = (JSON.parse(await cellar('front', 'token', 'create', '--json')) as { token: string }).token;
+  await untilReady();
 });
 
 after(async () => {
