@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSystemError } from '#lib/system-error.ts';
 import type { PlannedMember } from '../../blueprints/logic/plan-members.ts';
@@ -104,8 +105,7 @@ export class MemberFolders {
   async trimLog(place: MemberPlace): Promise<void> {
     const path = this.log(place);
     if ((await sizeOf(path)) <= logSizeBytesMax) return;
-    await writeWhole(`${path}.1`, await readTail(path, logKeptBytes), 0o600);
-    await truncate(path, 0);
+    moveTail(path, `${path}.1`, logKeptBytes);
   }
 
   async remove(ref: ClusterRef): Promise<boolean> {
@@ -129,6 +129,33 @@ async function sizeOf(path: string): Promise<number> {
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return 0;
     throw error;
+  }
+}
+
+/**
+ * Moves the end of a file that somebody goes on writing to another one, and empties it. Nothing is awaited on the way: what is written
+ * between the last look and the emptying is lost, and that are microseconds so.
+ */
+function moveTail(path: string, target: string, sizeBytes: number): void {
+  const own = `${target}.${randomUUID()}.tmp`;
+  const from = openSync(path, 'r+');
+  const to = openSync(own, 'wx', 0o600);
+  try {
+    const buffer = Buffer.allocUnsafe(sizeBytes);
+    let position = Math.max(0, fstatSync(from).size - sizeBytes);
+    const copyRest = (): void => {
+      for (let count = -1; count !== 0; position += count) {
+        count = readSync(from, buffer, 0, buffer.length, position);
+        for (let written = 0; written < count; ) written += writeSync(to, buffer, written, count - written);
+      }
+    };
+    copyRest();
+    renameSync(own, target);
+    copyRest();
+    ftruncateSync(from);
+  } finally {
+    closeSync(to);
+    closeSync(from);
   }
 }
 

@@ -122,7 +122,8 @@ describe('local members that do not behave', { skip: process.platform !== 'linux
   });
 
   test('one that forks without end stays below its number, and is ended whole', { skip: unlimited }, async (t) => {
-    const script = `echo $$ > pid; while :; do (while :; do sleep 60 & done) & done`;
+    // A shell that cannot fork ends, so that the first one does not.
+    const script = `echo $$ > pid; (while :; do sleep 60 & done) & exec sleep 60`;
     const { driver, ref, signal, number, isGone } = await start(t, script, { processesMax: 40, stopTimeoutMs: 200 });
     const pid = await number('pid');
     const used = async (): Promise<number> => {
@@ -171,7 +172,8 @@ describe('local members that do not behave', { skip: process.platform !== 'linux
     }, 20_000);
     await look();
     assert.ok(statSync(path('log')).size <= 16 * mebibyte);
-    assert.ok(statSync(path('log.1')).size <= 4 * mebibyte);
+    // What is kept, and what was written while it was moved.
+    assert.ok(statSync(path('log.1')).size <= 8 * mebibyte);
   });
 
   test('after a kill of its agent it goes on, and is taken over by number and start time', async (t) => {
