@@ -235,7 +235,6 @@ test('what a host has of a cluster that lies on another one is removed', async (
 test('a cluster that is looked at before its ports were tried is one cluster, with other ports', async (t) => {
   const { b, fleet, finish, looks } = await start(t);
   fleet.world.host('h1').taken.add(20_000);
-  fleet.truth.order('delete', 'h1');
   const building = buildCluster(b.parts, { host: 'h1', blueprint: 'solo', parameters: {}, labels: {} }, 'op');
   await fleet.turns.settle();
   while (fleet.clusters().length === 0) await fleet.turns.next();
@@ -247,6 +246,7 @@ test('a cluster that is looked at before its ports were tried is one cluster, wi
   const [only, ...others] = fleet.clusters();
   assert.deepEqual([only?.name, only?.state, others.length], [name, 'ready', 0]);
   assert.ok(only?.ports.every(({ port }) => port > 20_000));
+  assert.equal(fleet.truth.seen.get('PortsTaken'), 1, 'what is gone without having been asked for says why');
   assert.equal(fleet.world.host('h1').members.size, 1);
 });
 

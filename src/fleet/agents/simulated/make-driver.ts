@@ -5,7 +5,7 @@ import { SimulatedWorld, seeded } from './world.ts';
 /** What this process imagines; it is gone with it. */
 const world = new SimulatedWorld();
 
-export const makeSimulatedDriver: DriverMaker = async ({ address, host }, { clock }) => {
+export const makeSimulatedDriver: DriverMaker = async ({ address, host, fleet }, { clock }) => {
   const name = address || host;
-  return createSimulatedDriver({ host: world.host(name), address: name, now: () => clock.now(), random: seeded(1) });
+  return createSimulatedDriver({ host: world.host(name), address: name, fleet, now: () => clock.now(), random: seeded(1) });
 };

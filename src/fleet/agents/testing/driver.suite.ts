@@ -28,6 +28,8 @@ export interface DriverSuite {
   readonly patienceMs?: number;
   /** Of a member whose image or program there is not. */
   readonly missingReason: string;
+  /** What a member answers to JSON-RPC, of an engine whose members cannot serve pages; else it is their page's. */
+  readonly result?: string;
   open(t: TestContext): Promise<DriverGround>;
 }
 
@@ -36,7 +38,7 @@ const lookMs = 50;
 
 /** What every driver has to hold, see `Driver`. */
 export function driverSuite(suite: DriverSuite): void {
-  const { type, skip, abilities, lacks = [], missingReason, patienceMs = patienceMsDefault, open } = suite;
+  const { type, skip, abilities, lacks = [], missingReason, result = '7', patienceMs = patienceMsDefault, open } = suite;
   const patience = (): AbortSignal => AbortSignal.timeout(patienceMs);
   const waits = `trap 'exit 0' TERM; while :; do sleep 0.1; done`;
   let clusters = 0;
@@ -284,7 +286,7 @@ export function driverSuite(suite: DriverSuite): void {
           await sleep(lookMs);
         }
       };
-      assert.equal((await eventually({ jsonRpc: { port: 'web', method: 'any' } }))?.value, '7');
+      assert.equal((await eventually({ jsonRpc: { port: 'web', method: 'any' } }))?.value, result);
       assert.equal((await eventually({ tcp: { port: 'web' } }))?.isOk, true);
       const wrong = await ask({ http: { port: 'web', path: '/', status: 404 }, timeoutMs: 1000 });
       assert.deepEqual([wrong?.isOk, wrong?.isUnknown], [false, false]);

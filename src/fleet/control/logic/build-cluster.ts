@@ -1,3 +1,4 @@
+import type { Transaction } from '#kernel/database/database.ts';
 import { aborted, exhausted, invalidArgument } from '#kernel/fault.ts';
 import { makeSecrets } from '../../blueprints/logic/make-secrets.ts';
 import { clusterWeight, fillParameters, memberGoals, portWishes } from '../../blueprints/logic/plan-members.ts';
@@ -5,7 +6,7 @@ import type { Labels } from '../../common/words.ts';
 import type { HostUse, StoredCluster, StoredHost } from '../store/store.ts';
 import { changesFor } from './cluster-verbs.ts';
 import type { ControlParts } from './control-parts.ts';
-import { factsOf } from './events.ts';
+import { type FleetEvent, factsOf } from './events.ts';
 
 export interface ClusterWish {
   /** Absent: one is made up. */
@@ -82,7 +83,8 @@ export async function buildCluster(parts: ControlParts, wish: ClusterWish, actor
     }
     // Somebody else on the host listens there: give the ports back and take others.
     for (const port of taken) avoidPorts.add(port);
-    if (!(await giveBack(parts, cluster)) && wish.name !== undefined) {
+    const own = cluster.ports.map(({ port }) => port).filter((port) => taken.includes(port));
+    if (!(await giveBack(parts, cluster, own, actor)) && wish.name !== undefined) {
       throw aborted(`Cannot make cluster "${name}": others use ports that it was given`, {
         reason: 'ports_taken',
         hint: 'Make it again in a moment.',
@@ -92,14 +94,24 @@ export async function buildCluster(parts: ControlParts, wish: ClusterWish, actor
 }
 
 /** Gives a place back; what a look at the cluster has begun meanwhile goes with it. Result: whether its name is free again at once. */
-async function giveBack({ database, store, look, now }: ControlParts, { name, version }: StoredCluster): Promise<boolean> {
-  if ((await database.transaction((tx) => store.removeCluster(tx, name, version))) === 'done') return true;
+async function giveBack(parts: ControlParts, asked: StoredCluster, taken: readonly number[], actor: string): Promise<boolean> {
+  const { database, store, look, now } = parts;
+  const { name, host } = asked;
+  const message = `Cluster ${name} gives its place back: others on host ${host} use ports that it was given (${taken.join(', ')})`;
+  const told: FleetEvent = {
+    ...{ kind: 'cluster', name, cluster: name, ...factsOf(asked), reason: 'PortsTaken', message },
+    ...{ actor, severity: 'warning' },
+  };
+  const change = (work: (tx: Transaction) => Promise<unknown>): Promise<boolean> =>
+    database.transaction(async (tx) => {
+      if ((await work(tx)) === 'conflict') return false;
+      await parts.append(tx, [told]);
+      return true;
+    });
+  if (await change((tx) => store.removeCluster(tx, name, asked.version))) return true;
   for (let cluster = await store.cluster(name); cluster; cluster = await store.cluster(name)) {
     const seen = cluster;
-    const done = await database.transaction((tx) =>
-      store.updateCluster(tx, name, seen.version, changesFor('delete', seen, now())),
-    );
-    if (done === 'conflict') continue;
+    if (!(await change((tx) => store.updateCluster(tx, name, seen.version, changesFor('delete', seen, now()))))) continue;
     look(name);
     return false;
   }

@@ -139,14 +139,19 @@ export class FleetTruth {
     const { name, claim, incarnation } = before;
     const after = clusters.get(name);
     const isUsed = claim !== '' && bound.has(claim);
+    const isGivenBack = this.#told.has(`${name} PortsTaken`);
     if (!after) {
       if (isUsed) this.wrong(`${name} is used and gone`);
-      if (before.desired !== 'absent') this.wrong(`${name} is gone, and nobody wanted that`);
+      if (before.desired !== 'absent' && !isGivenBack) this.wrong(`${name} is gone, and nobody wanted that`);
       return;
     }
     if (after.incarnation !== incarnation && (!before.isRecycling || after.incarnation !== incarnation + 1))
       this.wrong(`${name} went from incarnation ${incarnation} to ${after.incarnation}`);
-    if (after.desired === 'absent' && before.desired !== 'absent' && (isUsed || !this.#isOrdered('delete', before)))
+    if (
+      after.desired === 'absent' &&
+      before.desired !== 'absent' &&
+      (isUsed || !(isGivenBack || this.#isOrdered('delete', before)))
+    )
       this.wrong(`${name} is to be deleted, and ${isUsed ? 'is used' : 'nobody asked for that'}`);
     if (claim !== '' && after.claim === '' && after.desired === 'stopped') this.wrong(`${name} is released and stays stopped`);
     if (before.isRecycling || !after.isRecycling) return;
