@@ -161,10 +161,13 @@ export function planMembers(blueprint: Blueprint, context: PlanContext): Members
         stopTimeoutMs: stop.timeoutMs ?? stopTimeoutMsDefault,
       };
     }),
-    endpoints: renderAll(blueprint.endpoints),
-    connection: renderAll(blueprint.connection),
+    endpoints: saidIn(renderAll(blueprint.endpoints)),
+    connection: saidIn(renderAll(blueprint.connection)),
   };
 }
+
+/** What comes out empty is not there, such as the keys of an organisation that the parameters leave out. */
+const saidIn = (texts: Labels): Labels => Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== ''));
 
 /** The part of `planMembers` that asking needs. Errors: the same. */
 export const planChecks = (blueprint: Blueprint, context: PlanContext): ChecksPlan =>
