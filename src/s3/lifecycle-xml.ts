@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
+import { isoTime } from '#lib/iso-time.ts';
 import { type XmlChild, type XmlNode, xml } from '#lib/xml.ts';
 import type { LifecycleFilter, LifecycleRule } from './bucket-settings.ts';
 import { S3Error } from './errors.ts';
 import { parseIsoTime } from './object-lock.ts';
 import { readTags, tagElements } from './tagging.ts';
-import { isoTime } from './xml-result.ts';
 
 const rulesMax = 1_000;
 const idLengthMax = 255;

@@ -1,10 +1,11 @@
+import { isoTime } from '#lib/iso-time.ts';
 import { uriEncode } from '#lib/uri-encode.ts';
 import { escapeXml } from '#lib/xml.ts';
 import type { S3Answer } from './answer.ts';
 import type { Backend, Checksums, ListedObject, ListPage } from './backend.ts';
 import type { Owner } from './bucket-settings.ts';
 import { S3Error } from './errors.ts';
-import { isoTime, namespace } from './xml-result.ts';
+import { namespace } from './xml-result.ts';
 
 const limitMax = 1_000;
 

@@ -10,8 +10,5 @@ export const result = (name: string, children: XmlElement['children']): XmlEleme
   children,
 });
 
-/** Times in answers: ISO 8601 with milliseconds. */
-export const isoTime = (timeMs: number): string => new Date(timeMs).toISOString();
-
 export const ownerElement = ({ id, displayName }: Owner, name = 'Owner'): XmlChild =>
   xml(name, [xml('ID', id), xml('DisplayName', displayName)]);

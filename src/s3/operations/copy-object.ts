@@ -1,4 +1,5 @@
 import { isChecksumAlgorithm } from '#lib/checksum.ts';
+import { isoTime } from '#lib/iso-time.ts';
 import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { S3Call } from '../call.ts';
@@ -7,7 +8,7 @@ import { readCustomerKey } from '../encryption-headers.ts';
 import { S3Error } from '../errors.ts';
 import { readNewObject } from '../new-object.ts';
 import { checksumElements, quoteEtag, readWriteCondition, writeHeaders } from '../object-headers.ts';
-import { isoTime, result } from '../xml-result.ts';
+import { result } from '../xml-result.ts';
 
 /** Headers that change an object that is copied onto itself. */
 const changing = [

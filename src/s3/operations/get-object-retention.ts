@@ -1,10 +1,11 @@
+import { isoTime } from '#lib/iso-time.ts';
 import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { S3Call } from '../call.ts';
 import { S3Error } from '../errors.ts';
 import { assertLockable } from '../object-lock.ts';
 import { readError, readRef } from '../object-ref.ts';
-import { isoTime, result } from '../xml-result.ts';
+import { result } from '../xml-result.ts';
 
 export async function getObjectRetention(call: S3Call): Promise<S3Answer> {
   const { backend } = call;

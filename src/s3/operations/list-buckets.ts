@@ -1,10 +1,11 @@
+import { isoTime } from '#lib/iso-time.ts';
 import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { BucketInfo } from '../backend.ts';
 import type { S3Call } from '../call.ts';
 import { S3Error } from '../errors.ts';
 import { readCount } from '../list-query.ts';
-import { isoTime, ownerElement, result } from '../xml-result.ts';
+import { ownerElement, result } from '../xml-result.ts';
 
 const limitMax = 10_000;
 

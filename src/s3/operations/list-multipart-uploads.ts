@@ -1,10 +1,11 @@
+import { isoTime } from '#lib/iso-time.ts';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { UploadInfo } from '../backend.ts';
 import type { S3Call } from '../call.ts';
 import { readListParameters } from '../list-query.ts';
-import { isoTime, ownerElement, result } from '../xml-result.ts';
+import { ownerElement, result } from '../xml-result.ts';
 
 /** Uploads by key and then by id; those whose keys share a prefix up to the delimiter are one entry. */
 export async function listMultipartUploads({ backend, bucket, query, settings }: S3Call): Promise<S3Answer> {

@@ -1,3 +1,4 @@
+import { isoTime } from '#lib/iso-time.ts';
 import { escapeXml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { ListedVersion } from '../backend.ts';
@@ -32,7 +33,7 @@ export async function listObjectVersions({ backend, bucket, query, settings }: S
     const content = version.isDeleteMarker
       ? ''
       : `<ETag>&quot;${escapeXml(version.etag)}&quot;</ETag><Size>${version.sizeBytes}</Size><StorageClass>${version.storageClass ?? 'STANDARD'}</StorageClass>`;
-    return `<${name}><Key>${escapeXml(encode(version.key))}</Key><VersionId>${escapeXml(version.versionId)}</VersionId><IsLatest>${version.isLatest}</IsLatest><LastModified>${new Date(version.mtimeMs).toISOString()}</LastModified>${content}${version.owner ? ownerText(version.owner) : bucketOwner}</${name}>`;
+    return `<${name}><Key>${escapeXml(encode(version.key))}</Key><VersionId>${escapeXml(version.versionId)}</VersionId><IsLatest>${version.isLatest}</IsLatest><LastModified>${isoTime(version.mtimeMs)}</LastModified>${content}${version.owner ? ownerText(version.owner) : bucketOwner}</${name}>`;
   };
   const { next } = page;
   return listAnswer('ListVersionsResult', [

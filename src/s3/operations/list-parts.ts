@@ -1,10 +1,11 @@
+import { isoTime } from '#lib/iso-time.ts';
 import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { S3Call } from '../call.ts';
 import { readCount, readListParameters } from '../list-query.ts';
 import { checksumElements, quoteEtag } from '../object-headers.ts';
 import { readUploadName } from '../upload-name.ts';
-import { isoTime, ownerElement, result } from '../xml-result.ts';
+import { ownerElement, result } from '../xml-result.ts';
 
 export async function listParts(call: S3Call): Promise<S3Answer> {
   const { backend, bucket, key, query } = call;

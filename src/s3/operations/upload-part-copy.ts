@@ -1,3 +1,4 @@
+import { isoTime } from '#lib/iso-time.ts';
 import { xml } from '#lib/xml.ts';
 import type { S3Answer } from '../answer.ts';
 import type { S3Call } from '../call.ts';
@@ -7,7 +8,7 @@ import { checksumElements, quoteEtag } from '../object-headers.ts';
 import { partKey } from '../part-upload.ts';
 import { storedBody } from '../stored-body.ts';
 import { readPartNumber, readUploadName } from '../upload-name.ts';
-import { isoTime, result } from '../xml-result.ts';
+import { result } from '../xml-result.ts';
 
 export async function uploadPartCopy(call: S3Call): Promise<S3Answer> {
   const { backend, headers } = call;
