@@ -78,7 +78,8 @@ export class RemoteClient {
 
   /**
    * The answer, once its head is there; its body must be read or destroyed. Repeats what can be repeated, waiting in between.
-   * Errors: `unavailable` when the server cannot be reached or does not let us in; else what its error means for a `Backend`.
+   * Errors: `unavailable` when the server cannot be reached or does not let us in; else what its error means for a `Backend`. What a stream
+   * throws is thrown as it is.
    */
   async send(request: RemoteRequest): Promise<IncomingMessage> {
     const isStream = request.body !== undefined && !(request.body instanceof Uint8Array);
@@ -88,6 +89,8 @@ export class RemoteClient {
       try {
         return await this.#once(request);
       } catch (error) {
+        // What is wrong with a body is its sender's to know, in the words of whoever reads it.
+        if (isStream && !(error instanceof Fault)) throw error;
         const fault = Fault.from(error);
         if (!fault.isRetryable || fault.reason === 'remote_credentials' || attempt >= attempts || signal.aborted) throw fault;
         await pause(fault.retryAfterMs ?? backoffMs(backoff, attempt), signal);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { alreadyExists } from '#kernel/fault.ts';
 import type { ObjectBody } from '#s3/backend.ts';
+import { S3Error } from '#s3/errors.ts';
 import { startTestS3, type TestS3 } from '#s3/testing/server.ts';
 import type { Change } from '../logic/change.ts';
 import type { FolderBackend } from '../logic/folder-backend.ts';
@@ -120,6 +121,14 @@ test('nothing is stored of a body that is not what was promised', async (t) => {
     await assert.rejects(remote.put({ bucket: 'here', key }, body, {}), { code: 'already_exists' }, key);
     assert.ok(!existsSync(join(there.folder, key)), key);
   }
+  // What a sender did wrong is told in the words of the door it came by.
+  const wrong = new S3Error('BadDigest');
+  const body = bodyOf('hello', {
+    verify: () => {
+      throw wrong;
+    },
+  });
+  await assert.rejects(remote.put({ bucket: 'here', key: 'wrong' }, body, {}), wrong);
   assert.deepEqual(changes, []);
   assert.deepEqual(await remote.listUploads('here'), []);
 });
