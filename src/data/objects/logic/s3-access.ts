@@ -30,11 +30,10 @@ export function s3Access(
   };
 }
 
-/** A key as a path: names that mean other folders in a path, and mean nothing in a key, are written so that they do not. */
-const plainPath = (key: string): string =>
-  /(?:^|\/)\.\.?(?:\/|$)/.test(key)
-    ? key
-        .split('/')
-        .map((name) => (name === '.' || name === '..' ? name.replaceAll('.', '%2E') : name))
-        .join('/')
-    : key.replace(/\/$/, '');
+/** A key as a path: names that mean other folders or nothing in a path, and are names like others in a key, are written so that they do not. */
+const plainPath = (key: string): string => {
+  const path = key.replace(/\/$/, '');
+  if (!/(?:^|\/)\.{0,2}(?:\/|$)/.test(path)) return path;
+  const plainName = (name: string): string => (name === '' ? '%2F' : /^\.\.?$/.test(name) ? name.replaceAll('.', '%2E') : name);
+  return path.split('/').map(plainName).join('/');
+};
