@@ -67,6 +67,63 @@ test('whoever announces a body, is answered and never sends it does not keep the
   assert.match(text, /^HTTP\/1\.1 200 OK[\s\S]*here/);
 });
 
+test('whoever sends much and is refused at once still reads why', async (t) => {
+  const listening = await listen({ ...options, handle: (_request, response) => response.writeHead(403).end('refused') });
+  t.after(() => listening.close(now()));
+  const answer = await fetch(listening.url, { method: 'PUT', body: new Uint8Array(20_000_000) });
+  assert.deepEqual([answer.status, await answer.text()], [403, 'refused']);
+});
+
+/** All that comes until the server closes. */
+async function talk(url: string, ...said: string[]): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  for (const text of said) socket.write(text);
+  return Buffer.concat(await Array.fromAsync<Buffer>(socket).catch(() => [])).toString();
+}
+
+test('a client that goes silent in a body, or does not take its answer, is cut off; one that waits for us is not', async (t) => {
+  const cut = new Map(['/read', '/take'].map((url) => [url, Promise.withResolvers<void>()]));
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { url = '' } = request;
+    response.once('close', () => cut.get(url)?.resolve());
+    if (url === '/read') request.resume().on('error', () => undefined);
+    else if (url === '/take') response.write(Buffer.alloc(50_000_000));
+    else {
+      // As silent as the others, and longer.
+      await Promise.all([...cut.values()].map(({ promise }) => promise));
+      response.setHeader('connection', 'close').end('late');
+    }
+  };
+  const listening = await listen({ ...options, silenceMs: 100, handle });
+  t.after(() => listening.close(now()));
+  const waiting = talk(listening.url, 'GET /wait HTTP/1.1\r\nhost: x\r\n\r\n');
+  const taking = connect(Number(new URL(listening.url).port), '127.0.0.1').pause();
+  taking.on('error', () => undefined).write('GET /take HTTP/1.1\r\nhost: x\r\n\r\n');
+  assert.equal(await talk(listening.url, 'PUT /read HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nab'), '');
+  assert.match(await waiting, /^HTTP\/1\.1 200 [\s\S]*late/);
+  taking.destroy();
+});
+
+test('a target with the address in it is its path; other hosts, and codings nobody knows, are refused', async (t) => {
+  const handle = (request: IncomingMessage, response: ServerResponse): unknown =>
+    response.setHeader('connection', 'close').end(`<${request.url}>`);
+  const listening = await listen({ ...options, handle });
+  t.after(() => listening.close(now()));
+  for (const [target, more, expected] of [
+    ['HTTP://X:80/a%2Fb?c', '', '</a%2Fb?c>'],
+    ['http://x:80', '', '</>'],
+    ['http://x:80?a', '', '</?a>'],
+    ['http://y/a', '', ' 400 '],
+    ['ftp://x:80/a', '', ' 400 '],
+    ['/a', 'transfer-encoding: chunked\r\n\r\n0\r\n', '</a>'],
+    ['/a', 'transfer-encoding: gzip, chunked\r\n\r\n0\r\n', ' 501 '],
+  ] as const)
+    assert.ok(
+      (await talk(listening.url, `GET ${target} HTTP/1.1\r\nhost: x:80\r\n${more}\r\n`)).includes(expected),
+      target + more,
+    );
+});
+
 test('with a certificate HTTP/2 and HTTP/1.1 are spoken over TLS', async () => {
   using folder = temporaryFolder();
   const { tlsKey, tlsCert } = await makeCertificate(folder.path);

@@ -20,6 +20,8 @@ export interface ListenOptions {
   readonly restTimeoutMs?: number;
   /** How long a connection without a request stays open; default 60 s. */
   readonly keepAliveMs?: number;
+  /** How long nothing may come of a body, or be taken of an answer, where we wait for the client; default 60 s. HTTP/1.1 only. */
+  readonly silenceMs?: number;
   /** Must not reject. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => unknown;
   readonly log: Log;
@@ -36,6 +38,7 @@ export interface Listening {
 const headerSizeBytesMax = 32 * 1024;
 const keepAliveMsDefault = 60_000;
 const restTimeoutMsDefault = 5_000;
+const silenceMsDefault = 60_000;
 
 /**
  * Opens the one socket people reach.
@@ -43,11 +46,12 @@ const restTimeoutMsDefault = 5_000;
  */
 export async function listen(options: ListenOptions): Promise<Listening> {
   const { host, port, handle, log, restTimeoutMs = restTimeoutMsDefault, keepAliveMs = keepAliveMsDefault } = options;
+  const { silenceMs = silenceMsDefault } = options;
   const isSecure = options.tlsCert !== '' || options.tlsKey !== '';
   const limits = {
     maxHeaderSize: headerSizeBytesMax,
     headersTimeout: options.headerTimeoutMs,
-    // Bodies have their own limits of time: an upload may take hours.
+    // An upload may take hours; `silenceMs` bounds how long nothing comes.
     requestTimeout: 0,
     keepAliveTimeout: keepAliveMs,
     connectionsCheckingInterval: 1000,
@@ -56,8 +60,11 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   const server: Server | Http2SecureServer = isSecure ? await createTls(options, limits) : createServer(limits);
   const sockets = new Set<Socket>();
   const sessions = new Set<Http2Session>();
-  const inOrder = oneByOne(handle);
+  const last = new WeakMap<Socket, ServerResponse>();
+  const inOrder = oneByOne(handle, last);
   const serve = (request: IncomingMessage, response: ServerResponse): unknown => {
+    const wrong = readTarget(request) ?? wrongCoding(request);
+    if (wrong) return refuse(response, ...wrong);
     boundRest(request, response, restTimeoutMs);
     return inOrder(request, response);
   };
@@ -71,6 +78,12 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   // What else is expected nobody knows; S3 answers such requests like any other.
   events.on('checkExpectation', serve);
   events.on('clientError', refuseMalformed);
+  events.setTimeout(silenceMs, (socket: Socket) => {
+    // Sessions of HTTP/2 come here too.
+    if (!sockets.has(socket)) return;
+    if (waitsForUs(socket, last.get(socket))) socket.setTimeout(silenceMs);
+    else socket.destroy();
+  });
   events.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -98,8 +111,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
  * Node hands over requests of one HTTP/1.1 connection as they come, and only puts the answers in order; a read that was sent right after a
  * write must see it all the same. Source: RFC 9112, 9.3.2.
  */
-function oneByOne(handle: ListenOptions['handle']): ListenOptions['handle'] {
-  const last = new WeakMap<Socket, ServerResponse>();
+function oneByOne(handle: ListenOptions['handle'], last: WeakMap<Socket, ServerResponse>): ListenOptions['handle'] {
   return (request, response) => {
     if (request.httpVersionMajor >= 2) return handle(request, response);
     const before = last.get(request.socket);
@@ -109,12 +121,41 @@ function oneByOne(handle: ListenOptions['handle']): ListenOptions['handle'] {
   };
 }
 
+/** Of a connection where nothing moves: is it we who take long? Else the client is gone, or holds the connection for nothing. */
+function waitsForUs(socket: Socket, response: ServerResponse | undefined): boolean {
+  if (!response || response.writableEnded || socket.writableLength > 0) return false;
+  return response.req.complete || response.req.readableLength > 0;
+}
+
+type Refusal = readonly [status: number, phrase: string, detail: string];
+
+/** A target with the address in it, as clients of proxies send it, becomes its path. Source: RFC 9112, 3.2.2. */
+function readTarget(request: IncomingMessage): Refusal | undefined {
+  const { url = '/', headers } = request;
+  if (url.startsWith('/') || url === '*') return undefined;
+  const [, authority = '', rest = ''] = /^https?:\/\/([^/?#]+)(.*)$/i.exec(url) ?? [];
+  if (authority === '' || authority.toLowerCase() !== headers.host?.toLowerCase())
+    return [400, 'Bad Request', 'The target of the request is no path, and no address of the host that it names'];
+  request.url = rest.startsWith('/') ? rest : `/${rest}`;
+  return undefined;
+}
+
+/** What we cannot decode would be taken for the content. Source: RFC 9112, 6.1. */
+function wrongCoding({ headers }: IncomingMessage): Refusal | undefined {
+  const coding = headers['transfer-encoding'];
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined;
+  return [501, 'Not Implemented', 'The only transfer coding that is known here is "chunked"'];
+}
+
 /** Whoever is refused and never sends the body they announced would keep the connection for good: nothing else bounds it then. */
 function boundRest(request: IncomingMessage, response: ServerResponse, timeoutMs: number): void {
   const { headers, httpVersionMajor } = request;
   if (httpVersionMajor < 2 && headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return;
   response.once('finish', () => {
     if (request.complete) return;
+    // Who still sends does not look for an answer, and would lose it if the connection were cut with bytes unread.
+    request.unpipe();
+    request.resume();
     const timer = setTimeout(() => request.destroy(), timeoutMs);
     request.once('close', () => clearTimeout(timer));
   });
@@ -203,16 +244,24 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const [status, phrase, detail] =
+  const [status, phrase, detail]: Refusal =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? [431, 'Request Header Fields Too Large', `The head of the request is larger than ${headerSizeBytesMax} bytes`]
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? [408, 'Request Timeout', 'The head of the request took too long']
         : [400, 'Bad Request', 'This is not a request of HTTP'];
-  const problem = problemOf(new Fault('invalid_argument', detail as string, { reason: 'malformed_request' }), '0'.repeat(32));
-  const text = JSON.stringify({ ...problem, status });
+  const text = problemText(status, detail);
   const head = `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: ${problemType}\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close`;
   socket.end(`${head}\r\n\r\n${text}`);
+}
+
+function refuse(response: ServerResponse, status: number, phrase: string, detail: string): void {
+  response.writeHead(status, phrase, { 'content-type': problemType, connection: 'close' }).end(problemText(status, detail));
+}
+
+function problemText(status: number, detail: string): string {
+  const problem = problemOf(new Fault('invalid_argument', detail, { reason: 'malformed_request' }), '0'.repeat(32));
+  return JSON.stringify({ ...problem, status });
 }
 
 async function close(server: Server | Http2SecureServer, sockets: ReadonlySet<Socket>, signal: AbortSignal): Promise<void> {

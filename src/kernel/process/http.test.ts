@@ -130,6 +130,13 @@ test('headers and body pass unchanged both ways', async () => {
   assert.ok(answer.body.equals(body));
 });
 
+test('a head as long as the edge lets in is let in by the service', async () => {
+  const headers = { 'x-long': 'x'.repeat(32 * 1024) };
+  const request = httpRequest({ socketPath: join(folder, 's.http'), path: '/echo', headers }).end();
+  const [answer] = (await once(request, 'response')) as [IncomingMessage];
+  assert.equal(answer.resume().statusCode, 200);
+});
+
 test('a body of unknown length passes too', async () => {
   const body = randomBytes(100_000);
   const answer = await ask('POST', '/echo', body, { 'transfer-encoding': 'chunked' });

@@ -28,6 +28,9 @@ const serviceHeader = 'x-cellar-service';
 /** Says who the client is, to those who only see our own gateway. */
 const clientHeader = 'x-cellar-client';
 
+/** Unit: bytes. */
+const maxHeaderSize = 64 * 1024;
+
 /** Headers that belong to one connection. Source: RFC 9110, 7.6.1. */
 const hopByHop = new Set([
   'connection',
@@ -64,7 +67,8 @@ export async function serveHttp(place: HttpPlace, handlers: ReadonlyMap<string, 
     void handler(request, response);
   };
   // Bodies of any length may come: how long they take is bounded at the edge, which sees the real client.
-  const options = { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, highWaterMark: 256 * 1024 };
+  // So is the size of heads, which are a little longer here than there.
+  const options = { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, highWaterMark: 256 * 1024, maxHeaderSize };
   const server = 'path' in place ? createServer(options, handle) : secureServer(place.tls, options, handle);
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     continueOnRead(request, response);
