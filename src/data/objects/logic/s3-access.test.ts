@@ -16,7 +16,7 @@ test('a key is asked about where it lies, and nowhere else', () => {
     ['...', 'data/docs/...'],
     [undefined, 'data/docs'],
   ] as const)
-    assert.equal(s3Access('GetObject', 'docs', key).resource, resource, key);
+    assert.equal(s3Access('GetObject', 'docs', key).resource, resource, key ?? '');
   assert.equal(s3Access('PutObject', 'made', 'a', false, 's3').resource, 'data/s3/made/a');
   assert.equal(s3Access('CreateBucket', 'made', undefined, false, 's3').resource, 'data/s3');
 });
