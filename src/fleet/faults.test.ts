@@ -203,7 +203,7 @@ describe('an agent of an older version', () => {
   const older = (...unknown: readonly string[]): typeof fleetAgent => ({
     ...fleetAgent,
     async start(micro) {
-      const agent = createAgent(micro);
+      const agent = createAgent(micro as Parameters<typeof createAgent>[0]);
       const shortOf = (method: string): string => method.slice(method.lastIndexOf('/') + 1);
       const refuse = (method: string) => () => {
         throw new Fault(Code.Unimplemented, `There is no method "${method}" here`, { reason: 'method_missing' });

@@ -6,8 +6,9 @@ import type { Driver, EngineRef } from '../driver/driver.ts';
 import { servedHost } from './logic/served-host.ts';
 import { agentRpc } from './rpc/agent-controller.ts';
 import { introductionRpc } from './rpc/introduction.ts';
+import type { AgentSettings } from './settings.ts';
 
-export type DriverMaker = (engine: EngineRef, micro: Micro) => Promise<Driver>;
+export type DriverMaker = (engine: EngineRef, micro: Micro<AgentSettings>) => Promise<Driver>;
 
 /** By type; each is loaded when a host of its type is there. */
 const makers: Readonly<Partial<Record<AgentType, () => Promise<DriverMaker>>>> = {
@@ -18,7 +19,7 @@ const makers: Readonly<Partial<Record<AgentType, () => Promise<DriverMaker>>>> =
   simulated: async () => (await import('./simulated/make-driver.ts')).makeSimulatedDriver,
 };
 
-export function createServer(micro: Micro): Running {
+export function createServer(micro: Micro<AgentSettings>): Running {
   const made = new Map<string, Promise<Driver>>();
   const assertServed = servedHost(micro.plan);
   const driverOf = async (engine: EngineRef): Promise<Driver> => {
@@ -41,7 +42,7 @@ export function createServer(micro: Micro): Running {
   };
 }
 
-async function makeDriver(engine: EngineRef, micro: Micro): Promise<Driver> {
+async function makeDriver(engine: EngineRef, micro: Micro<AgentSettings>): Promise<Driver> {
   const load = makers[engine.type];
   if (!load)
     throw new Fault(Code.Unimplemented, `Hosts of type "${engine.type}" cannot be used yet`, { reason: 'agent_missing' });

@@ -1,9 +1,10 @@
 import { createInterface } from 'node:readline';
 import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Exec, HttpMethod, IsomorphicFetchHttpLibrary, type KubeConfig, RequestContext } from '@kubernetes/client-node';
+import { HttpMethod, IsomorphicFetchHttpLibrary, type KubeConfig, RequestContext } from '@kubernetes/client-node';
 import { Code, Fault } from '#kernel/fault.ts';
 import type { Executed } from '../../driver/driver.ts';
+import { type Command, execute, type Flow } from './execute.ts';
 import type { Manifest } from './manifests.ts';
 
 /** The kinds we speak of, and where they live. Source: Kubernetes API reference, 1.20 to 1.34. */
@@ -133,35 +134,23 @@ export class KubeApi {
     }
   }
 
-  /** Runs a command in a container. Errors: `KubeError` when it could not be run at all. */
+  /** Runs a command in a container, and keeps the last of what it says. Errors: `KubeError` when it could not be run at all. */
   async exec(namespace: string, pod: string, command: readonly string[], signal: AbortSignal): Promise<Executed> {
     const [output, errors] = [keeper(), keeper()];
-    const ended = Promise.withResolvers<ExecStatus>();
-    const socket: ExecSocket = await new Exec(this.#config).exec(
-      namespace,
-      pod,
-      containerName,
-      [...command],
-      output.stream,
-      errors.stream,
-      null,
-      false,
-      (status) => ended.resolve(status as ExecStatus),
-    );
-    socket.onclose = () => ended.reject(new Error('the connection ended before the command did'));
-    socket.onerror = ({ message }: Error) => ended.reject(new Error(message));
-    const cut = (): void => ended.reject(signal.reason);
-    signal.addEventListener('abort', cut);
-    try {
-      signal.throwIfAborted();
-      const { status, message = '', details } = await ended.promise;
-      const code = details?.causes?.find(({ reason }) => reason === 'ExitCode')?.message;
-      if (status !== 'Success' && code === undefined) throw new KubeError(500, 'ExecFailed', message);
-      return { exitCode: Number(code ?? 0), output: output.bytes(), errors: errors.bytes() };
-    } finally {
-      signal.removeEventListener('abort', cut);
-      socket.terminate();
-    }
+    const streams = { output: output.stream, errors: errors.stream };
+    const exitCode = await execute(this.#config, { namespace, pod, command }, streams, signal);
+    return { exitCode, output: output.bytes(), errors: errors.bytes() };
+  }
+
+  /** Runs a command whose bytes are passed on as they come, see `execute`. Result: its exit code, and the last of its errors. */
+  async stream(
+    command: Command,
+    flow: Omit<Flow, 'errors'>,
+    signal: AbortSignal,
+  ): Promise<{ readonly exitCode: number; readonly errors: string }> {
+    const errors = keeper();
+    const exitCode = await execute(this.#config, command, { ...flow, errors: errors.stream }, signal);
+    return { exitCode, errors: Buffer.from(errors.bytes()).toString().trim() };
   }
 
   async #send(method: HttpMethod, path: string, query: Query, signal: AbortSignal, body?: string, type?: string) {
@@ -179,19 +168,6 @@ export class KubeApi {
     if (response.httpStatusCode < 300) return response.body;
     throw refusal(response.httpStatusCode, await response.body.text());
   }
-}
-
-/** What of the web socket counts here; its package has no types. */
-interface ExecSocket {
-  onclose: unknown;
-  onerror: unknown;
-  terminate(): void;
-}
-
-interface ExecStatus {
-  readonly status?: string;
-  readonly message?: string;
-  readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
 }
 
 /** Of the only container of each of our pods. */

@@ -6,7 +6,6 @@ import { askNetwork, no, unknown, yes } from '../logic/ask-network.ts';
 import { logLine } from '../logic/log-line.ts';
 import { readMarks } from '../logic/marks.ts';
 import { merged } from '../logic/merged.ts';
-import { noVolumes } from '../logic/no-volumes.ts';
 import { asking, isGone, type KubeApi, type KubeObject, kubeFault, pathOf } from './api.ts';
 import { createMembers } from './create-members.ts';
 import { selectorOf } from './manifests.ts';
@@ -14,11 +13,14 @@ import { quantity } from './quantity.ts';
 import type { NodeView } from './read-member.ts';
 import { beginMember, removeMembers, stopMember } from './run-members.ts';
 import { type KubeScope, memberMissing, observe, ours, podOf, spaceOf, within } from './scene.ts';
+import { loadVolume, saveVolume } from './volumes.ts';
 
 export interface KubernetesDriverOptions {
   readonly api: KubeApi;
   readonly host: string;
   readonly fleet: string;
+  /** Of pods that copy volumes; empty, as when absent: the member's own. */
+  readonly helperImage?: () => string;
 }
 
 const askMs = 30_000;
@@ -28,7 +30,7 @@ const watchSeconds = 240;
 const againMs = 1000;
 
 /** Clusters as namespaces: a StatefulSet of one pod for each member. */
-export function createKubernetesDriver({ api, host, fleet }: KubernetesDriverOptions): Driver {
+export function createKubernetesDriver({ api, host, fleet, helperImage = () => '' }: KubernetesDriverOptions): Driver {
   const scope: KubeScope = { api, host, fleet };
   const locks = createKeyedLock();
   const lockOf = ({ cluster, incarnation }: ClusterRef): string => `${cluster}/${incarnation}`;
@@ -47,7 +49,8 @@ export function createKubernetesDriver({ api, host, fleet }: KubernetesDriverOpt
         hint: 'Install metrics-server there.',
       });
     }
-    return items.map(({ metadata, containers }) => ({
+    const members = items.filter(({ metadata }) => metadata.labels?.['cellar.member'] !== undefined);
+    return members.map(({ metadata, containers }) => ({
       member: metadata.labels?.['cellar.member'] ?? '',
       memoryBytes: containers.reduce((sum, { usage }) => sum + quantity(usage.memory), 0),
       cpuPercent: containers.reduce((sum, { usage }) => sum + quantity(usage.cpu) * 100, 0),
@@ -73,7 +76,7 @@ export function createKubernetesDriver({ api, host, fleet }: KubernetesDriverOpt
           identity: `kubernetes:${space.metadata.uid}`,
           cores: sum('cpu'),
           memoryBytes: sum('memory'),
-          abilities: hasMetrics ? ['exec', 'limits', 'stats'] : ['exec', 'limits'],
+          abilities: ['exec', 'limits', 'snapshot', ...(hasMetrics ? (['stats'] as const) : [])],
         };
       }),
     observe: (cluster, signal) => asking(signal, askMs, (patience) => observe(scope, cluster, patience)),
@@ -157,7 +160,10 @@ export function createKubernetesDriver({ api, host, fleet }: KubernetesDriverOpt
           throw failedPrecondition(`Member "${member}" of cluster "${ref.cluster}" does not run`, { reason: 'member_stopped' });
         return await api.exec(spaceOf(scope, ref), podOf(member), command, patience);
       }),
-    ...noVolumes('kubernetes'),
+    saveVolume: (ref, member, volume, signal) =>
+      saveVolume(scope, { ...ref, member, volume, helperImage: helperImage() }, signal),
+    loadVolume: (ref, member, volume, archive, signal) =>
+      loadVolume(scope, { ...ref, member, volume, helperImage: helperImage() }, archive, signal),
     async *watch(signal) {
       const labelSelector = selectorOf(fleet, host);
       while (!signal.aborted) {

@@ -7,9 +7,9 @@ import type { DriverMaker } from '../server.ts';
 import { KubeApi } from './api.ts';
 import { createKubernetesDriver } from './driver.ts';
 
-export const makeKubernetesDriver: DriverMaker = async ({ host, fleet, address, credentials }, { folder }) => {
-  const config = await readConfig(address, credentials, join(folder, 'credentials'));
-  return createKubernetesDriver({ api: new KubeApi(config), host, fleet });
+export const makeKubernetesDriver: DriverMaker = async ({ host, fleet, address, credentials }, micro) => {
+  const config = await readConfig(address, credentials, join(micro.folder, 'credentials'));
+  return createKubernetesDriver({ api: new KubeApi(config), host, fleet, helperImage: () => micro.settings.helperImage });
 };
 
 /**

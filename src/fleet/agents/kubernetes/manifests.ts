@@ -26,7 +26,7 @@ export interface Manifest {
 const nameLengthMax = 63;
 const hashLength = 12;
 /** Of a volume; blueprints say nothing of it. */
-const volumeSize = '4Gi';
+const claimSpec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '4Gi' } } };
 export const digestAnnotation = 'cellar.digest';
 
 /** One namespace for each incarnation: what is in it goes with it. */
@@ -204,13 +204,16 @@ export function memberManifests(owner: Owner, member: PlannedMember): readonly M
           ],
         },
       },
-      volumeClaimTemplates: member.volumes.map(({ name }) => ({
-        metadata: { name, labels },
-        spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: volumeSize } } },
-      })),
+      volumeClaimTemplates: member.volumes.map(({ name }) => ({ metadata: { name, labels }, spec: claimSpec })),
     },
   });
   return all;
+}
+
+/** As its StatefulSet makes it. */
+export function claimManifest(owner: Owner, member: string, volume: string): Manifest {
+  const metadata = { name: `${volume}-${member}-0`, namespace: namespaceOf(owner), labels: marks(owner, member) };
+  return { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata, spec: claimSpec };
 }
 
 const marks = (owner: Owner, member = ''): Record<string, string> =>

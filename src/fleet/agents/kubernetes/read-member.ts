@@ -5,7 +5,11 @@ import { digestAnnotation } from './manifests.ts';
 
 /** What of these objects counts here. Source: Kubernetes API reference, StatefulSet, Pod, Node. */
 export interface StatefulSetView extends KubeObject {
-  readonly spec: { readonly replicas?: number };
+  readonly spec: {
+    readonly replicas?: number;
+    readonly template?: { readonly spec: { readonly containers: readonly { readonly image?: string }[] } };
+    readonly volumeClaimTemplates?: readonly KubeObject[];
+  };
 }
 
 interface Terminated {

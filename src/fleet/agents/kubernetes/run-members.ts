@@ -1,6 +1,7 @@
 import { rest } from '#lib/rest.ts';
 import type { ClusterRef } from '../../driver/driver.ts';
 import { isGone, type Kind } from './api.ts';
+import { removeHelpers } from './helper.ts';
 import { isSettled, type PodView, type StatefulSetView } from './read-member.ts';
 import { type KubeScope, memberMissing, observe, ours, podOf, soonMs, spaceOf, within } from './scene.ts';
 
@@ -10,6 +11,8 @@ export async function beginMember(scope: KubeScope, ref: ClusterRef, member: str
     ({ metadata }) => metadata.name === member,
   );
   if (!set) throw memberMissing(ref, member);
+  // A helper of somebody who was killed would keep the volume.
+  if (set.spec.replicas === 0) await removeHelpers(scope, ref, member, signal);
   if (set.spec.replicas === 0)
     return await scope.api.merge('StatefulSet', spaceOf(scope, ref), member, { spec: { replicas: 1 } }, signal);
   const pod = (await within<PodView>(scope, 'Pod', ref, signal)).items.find(({ metadata }) => metadata.name === podOf(member));

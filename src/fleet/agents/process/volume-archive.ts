@@ -3,11 +3,9 @@ import { lstat, mkdir, open, readdir, readlink, symlink } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { extract, type Header, type Pack, pack } from 'tar-stream';
-import { aborted, Fault, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
+import { aborted, Fault, failedPrecondition } from '#kernel/fault.ts';
 import { isSystemError } from '#lib/system-error.ts';
-
-/** What an archive ends with. Source: POSIX.1-2017, pax, "ustar Interchange Format". */
-const endSizeBytes = 1024;
+import { archiveInvalid, wholeArchive } from '../logic/whole-archive.ts';
 
 /**
  * A folder as a tar archive: files, folders and links, which are kept and never followed; sockets, pipes and devices are left out, since they
@@ -71,7 +69,7 @@ async function packFile(
  */
 export async function unpackFolder(archive: AsyncIterable<Uint8Array>, folder: string, signal: AbortSignal): Promise<void> {
   const entries = extract();
-  const feeding = pipeline(whole(archive), entries, { signal });
+  const feeding = pipeline(wholeArchive(archive), entries, { signal });
   // Awaited below; it may fail before.
   feeding.catch(() => undefined);
   const folders = new Map([['', 0o755]]);
@@ -81,15 +79,15 @@ export async function unpackFolder(archive: AsyncIterable<Uint8Array>, folder: s
       const name = safeName(header.name);
       const mode = header.mode ?? 0o644;
       const parent = dirname(`/${name}`).slice(1);
-      if (!folders.has(parent)) throw invalid(`${JSON.stringify(header.name)} lies in no folder of it`);
+      if (!folders.has(parent)) throw archiveInvalid(`${JSON.stringify(header.name)} lies in no folder of it`);
       if (header.type === 'directory') {
         if (name !== '') await mkdir(join(folder, name), { mode: 0o700 });
         folders.set(name, mode);
-      } else if (name === '') throw invalid('an entry has no name');
+      } else if (name === '') throw archiveInvalid('an entry has no name');
       else if (header.type === 'symlink') await symlink(header.linkname ?? '', join(folder, name));
       else if (header.type === 'file')
         await writeEntry(join(folder, name), entry as AsyncIterable<Uint8Array>, mode, header.mtime);
-      else throw invalid(`${JSON.stringify(header.name)} is of the type "${header.type}"`);
+      else throw archiveInvalid(`${JSON.stringify(header.name)} is of the type "${header.type}"`);
       entry.resume();
     }
     await feeding;
@@ -123,16 +121,6 @@ async function writeEntry(
   await file.sync();
 }
 
-/** Passes an archive on, and sees that it has an end. */
-async function* whole(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let tail = Buffer.alloc(0);
-  for await (const piece of archive) {
-    tail = Buffer.concat([tail, piece.subarray(-endSizeBytes)]).subarray(-endSizeBytes);
-    yield piece;
-  }
-  if (tail.length < endSizeBytes || tail.some((byte) => byte !== 0)) throw invalid('it has no end');
-}
-
 /** Without what says "here"; empty for the folder itself. */
 function safeName(name: string): string {
   const parts = name
@@ -141,17 +129,16 @@ function safeName(name: string): string {
     .filter((part, at) => part !== '.' || at > 0);
   if (parts.length === 0 || (parts.length === 1 && parts[0] === '')) return '';
   if (parts.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0')))
-    throw invalid(`${JSON.stringify(name)} is no name inside it`);
+    throw archiveInvalid(`${JSON.stringify(name)} is no name inside it`);
   return parts.join('/');
 }
-
-const invalid = (why: string): Fault => invalidArgument(`The archive cannot be used: ${why}`, { reason: 'archive_invalid' });
 
 function unpackFault(error: unknown): unknown {
   if (error instanceof Fault) return error;
   if (isSystemError(error, 'ENOSPC', 'EDQUOT'))
     return failedPrecondition('The disk is full', { reason: 'disk_full', hint: 'Make room, then try again.', cause: error });
-  if (isSystemError(error, 'EEXIST')) return invalid('a name is in it twice');
-  if (error instanceof Error && /Unexpected end of data|Invalid tar header/.test(error.message)) return invalid(error.message);
+  if (isSystemError(error, 'EEXIST')) return archiveInvalid('a name is in it twice');
+  if (error instanceof Error && /Unexpected end of data|Invalid tar header/.test(error.message))
+    return archiveInvalid(error.message);
   return error;
 }

@@ -39,7 +39,7 @@ export async function openKubernetes(skip: string | undefined): Promise<TestKube
   const { groups } = await api.get<{ readonly groups: readonly { readonly name: string }[] }>('/apis', signal());
   const hasMetrics = groups.some(({ name }) => name === 'metrics.k8s.io');
   return {
-    abilities: hasMetrics ? ['exec', 'limits', 'stats'] : ['exec', 'limits'],
+    abilities: ['exec', 'limits', 'snapshot', ...(hasMetrics ? (['stats'] as const) : [])],
     image,
     async port() {
       interface ServiceView extends KubeObject {
