@@ -14,10 +14,11 @@ export function register(program: CliCommand, context: CliContext): void {
     .option('--ttl <time>', 'How long it is yours unless renewed, such as 8h.')
     .option('--multiple', 'Another one, although you have one that fits.')
     .option('--host <name>', 'Only there; several are tried in order.', collect)
-    .option('--label <name=value>', 'Only with this label; may be given several times.', collect)
+    .option('--label <name=value>', 'Only with this label, of the cluster or of its host; may be given several times.', collect)
     .completesOptions({ host: 'host' })
     .example('cellar apply evm-dev', 'A free one')
     .example('cellar apply evm-dev chainId=5 --wait 60 --ttl 8h', 'Wait for one, and keep it for a day of work')
+    .example('cellar apply etcd --label zone=b --wait 2m', 'One on a host of that zone; where none is free it is built there')
     .action(async (blueprint: string | undefined, words: string[], options: ApplyOptions) => {
       const { applyForCluster } = await import('../actions/claims.ts');
       await applyForCluster(context, blueprint === undefined ? [] : [blueprint, ...words], options);

@@ -1,8 +1,9 @@
 import type { Transaction } from '#kernel/database/database.ts';
-import { aborted, exhausted, invalidArgument } from '#kernel/fault.ts';
+import { aborted, exhausted, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
 import { makeSecrets } from '../../blueprints/logic/make-secrets.ts';
 import { clusterWeight, fillParameters, memberGoals, portWishes } from '../../blueprints/logic/plan-members.ts';
 import type { Labels } from '../../common/words.ts';
+import { hasLabels } from '../store/fits-wish.ts';
 import type { HostUse, StoredCluster, StoredHost } from '../store/store.ts';
 import { changesFor } from './cluster-verbs.ts';
 import type { ControlParts } from './control-parts.ts';
@@ -13,6 +14,8 @@ export interface ClusterWish {
   readonly name?: string;
   /** Absent: the host with most room. */
   readonly host?: string;
+  /** The host must have these. */
+  readonly hostLabels?: Labels;
   readonly blueprint: string;
   readonly parameters: Labels;
   readonly labels: Labels;
@@ -33,7 +36,8 @@ export async function buildCluster(parts: ControlParts, wish: ClusterWish, actor
   const { blueprint, digest } = await parts.blueprint(wish.blueprint);
   const parameters = fillParameters(blueprint, wish.parameters);
   const weight = clusterWeight(blueprint, parameters);
-  const host = wish.host === undefined ? await roomiest(parts, blueprint.agents, weight) : await store.host(wish.host);
+  const host =
+    wish.host === undefined ? await roomiest(parts, blueprint.agents, weight, wish.hostLabels) : await store.host(wish.host);
   if (host && !blueprint.agents.includes(host.spec.type) && host.spec.type !== 'simulated') {
     throw invalidArgument(
       `Blueprint "${blueprint.name}" does not run on host "${host.name}", which is of type "${host.spec.type}"`,
@@ -42,6 +46,9 @@ export async function buildCluster(parts: ControlParts, wish: ClusterWish, actor
         hint: `It runs on: ${blueprint.agents.join(', ')}.`,
       },
     );
+  }
+  if (host && !hasLabels(host.spec.labels, wish.hostLabels)) {
+    throw failedPrecondition(`Host "${host.name}" has not the labels ${labelText(wish.hostLabels)}`, { reason: 'host_unfit' });
   }
   const members = memberGoals(blueprint, parameters);
   const ports = host ? portWishes(blueprint, parameters, host.spec.type) : [];
@@ -136,20 +143,33 @@ async function takenPorts(parts: ControlParts, { host, ports }: StoredCluster): 
 }
 
 /** The open host of a fitting type with the most free places. Errors: `host_full` that says what was looked at. */
-async function roomiest(parts: ControlParts, agents: readonly string[], weight: number): Promise<StoredHost & HostUse> {
+async function roomiest(
+  parts: ControlParts,
+  agents: readonly string[],
+  weight: number,
+  labels: Labels = {},
+): Promise<StoredHost & HostUse> {
   const hosts = await parts.store.hosts('', hostsMax);
-  const fitting = hosts.filter(({ spec }) => agents.includes(spec.type) || spec.type === 'simulated');
+  const fitting = hosts.filter(
+    ({ spec }) => (agents.includes(spec.type) || spec.type === 'simulated') && hasLabels(spec.labels, labels),
+  );
+  const which = Object.keys(labels).length > 0 ? ` with the labels ${labelText(labels)}` : '';
   const open = fitting.filter(({ spec, state, deletedMs }) => !spec.cordoned && state === 'active' && deletedMs === 0);
   const roomy = open.filter((host) => hasRoom(host, weight)).toSorted((a, b) => roomOf(b) - roomOf(a));
   if (roomy[0]) return roomy[0];
   throw exhausted(
-    `No host has room for another cluster: ${fitting.length} of ${hosts.length} hosts fit, ${open.length} of them are open`,
+    `No host${which} has room for another cluster: ${fitting.length} of ${hosts.length} hosts fit, ${open.length} of them are open`,
     {
       reason: 'host_full',
       hint: 'Add a host, raise a capacity, or uncordon a host.',
     },
   );
 }
+
+const labelText = (labels: Labels = {}): string =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
 
 export function hasRoom({ spec, clusters, weight: used }: StoredHost & HostUse, weight: number): boolean {
   return clusters < spec.capacity && (spec.capacityWeight === 0 || used + weight <= spec.capacityWeight);

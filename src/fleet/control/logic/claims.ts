@@ -1,6 +1,6 @@
 import type { Database, Transaction } from '#kernel/database/database.ts';
 import { failedPrecondition, notFound } from '#kernel/fault.ts';
-import type { EndReason, FleetStore, StoredClaim, StoredCluster } from '../store/store.ts';
+import type { ClaimWish, EndReason, FleetStore, StoredClaim, StoredCluster } from '../store/store.ts';
 import type { FleetEvent } from './events.ts';
 
 export interface ClaimParts {
@@ -10,13 +10,14 @@ export interface ClaimParts {
   readonly now: () => number;
 }
 
-/** Gives a waiting claim a cluster, when one is free that fits. `undefined`: none is. */
+/** Gives a waiting claim a cluster, when one is free that fits and that none of those before waits for. `undefined`: none is. */
 export async function bindClaim(
   { database, store, append, now }: ClaimParts,
   claim: StoredClaim,
+  before: readonly ClaimWish[] = [],
 ): Promise<StoredClaim | undefined> {
   return await database.transaction(async (tx) => {
-    const bound = await store.bind(tx, claim, now());
+    const bound = await store.bind(tx, claim, now(), before);
     if (bound)
       await append(tx, [claimEvent(bound, 'ClaimBound', `${bound.userName} has cluster ${bound.cluster}`, bound.userName)]);
     return bound;

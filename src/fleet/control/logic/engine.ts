@@ -1,6 +1,7 @@
-import { Code, exhausted, Fault, notFound } from '#kernel/fault.ts';
+import { aborted, Code, exhausted, Fault, notFound } from '#kernel/fault.ts';
 import { type Bell, createBell } from '#lib/bell.ts';
 import type { Labels } from '../../common/words.ts';
+import { fitsWish } from '../store/fits-wish.ts';
 import type { ClaimWish, StoredClaim } from '../store/store.ts';
 import { buildCluster } from './build-cluster.ts';
 import { bindClaim, claimEvent, endClaim } from './claims.ts';
@@ -28,6 +29,8 @@ export interface EngineLimits {
 const lookMs = 500;
 /** How many of those that wait are looked at before somebody is served at once. */
 const lineMax = 100;
+/** Whose labels are looked at. */
+const hostsMax = 1000;
 
 export interface Engine {
   /**
@@ -74,14 +77,15 @@ export function createEngine(
     };
     // What is free is for those who came before and want the same.
     const line = await store.waiting(lineMax);
-    const isLine = line.some((other) => JSON.stringify(other.wish) === JSON.stringify(claim.wish));
+    const isLate = line.length === lineMax || line.some((other) => isSameWish(other, claim));
     return await database.transaction(
       async (tx) => {
         // First: two requests of one user wait here for each other, so that the second sees what the first has got.
         const own = wish.allowMultiple ? undefined : await store.ownMatch(tx, user, claim.wish);
         if (own) return own;
         await store.addClaim(tx, claim, quota);
-        const bound = isLine ? undefined : await store.bind(tx, claim, nowMs);
+        const before = line.map((other) => other.wish);
+        const bound = isLate ? undefined : await store.bind(tx, claim, nowMs, before);
         // Rolled back as a whole: nobody waits.
         if (!bound && wish.waitMs === 0) throw new NoneFree(claim);
         const events = [
@@ -98,12 +102,11 @@ export function createEngine(
 
   /** Says why there is none. */
   async function refuse(claim: StoredClaim, tried: string): Promise<never> {
-    const { blueprint, parameters } = claim.wish;
+    const { blueprint, selectors } = claim.wish;
     const same = await store.clusters(blueprint === '' ? {} : { blueprint }, '', 1000);
-    const fitting = same.filter((cluster) =>
-      Object.entries(parameters).every(([name, value]) => cluster.parameters[name] === value),
-    );
-    const what = blueprint === '' ? 'any blueprint' : `blueprint "${blueprint}"`;
+    const labels = new Map((await store.hosts('', hostsMax)).map(({ name, spec }) => [name, spec.labels]));
+    const fitting = same.filter((cluster) => fitsWish(cluster, claim.wish, labels.get(cluster.host) ?? {}));
+    const what = `${blueprint === '' ? 'any blueprint' : `blueprint "${blueprint}"`}${selectors.length > 0 ? ' in these places' : ''}`;
     if (fitting.length === 0) {
       if (blueprint !== '') await parts.blueprint(blueprint);
       throw notFound(`No cluster of ${what} with these parameters is in the pool${tried}`, {
@@ -129,10 +132,10 @@ export function createEngine(
       while (!signal.aborted && monotonicMs() < endMs) {
         const now = await store.claim(claim.id);
         if (now?.state === 'bound') return now;
-        // In turn: whoever came before is served before.
-        const [first] = await store.waiting(1);
-        if (first?.id === claim.id || (await isServable(claim, first))) {
-          const bound = await bindClaim(parts, claim);
+        if (now?.state === 'ended') break;
+        const before = await turnOf(claim);
+        if (before) {
+          const bound = await bindClaim(parts, claim, before);
           if (bound) return bound;
         }
         await bell.wait(Math.min(lookMs, Math.max(1, endMs - monotonicMs())), signal);
@@ -142,26 +145,40 @@ export function createEngine(
     }
     const last = await store.claim(claim.id);
     if (last?.state === 'bound') return last;
+    if (last?.endReason === 'released' || last?.endReason === 'operator')
+      throw aborted('The claim was ended while it waited', { reason: 'claim_ended', hint: 'Apply again.' });
     await endClaim(parts, claim.id, 'gave_up', claim.userName);
     return await refuse(claim, tried);
   }
 
-  /** Whoever is first may want what will not come for long; others need not wait for that. */
-  async function isServable(claim: StoredClaim, first: StoredClaim | undefined): Promise<boolean> {
-    return first === undefined || first.wish.blueprint !== claim.wish.blueprint;
+  /** In turn: wishes of those who came before, which are served before; `undefined`: one of them wants just the same. */
+  async function turnOf(claim: StoredClaim): Promise<readonly ClaimWish[] | undefined> {
+    const [first] = await store.waiting(1);
+    if (first === undefined || first.id === claim.id) return [];
+    if (isSameWish(first, claim)) return undefined;
+    const line = await store.waiting(lineMax);
+    const place = line.findIndex(({ id }) => id === claim.id);
+    const before = line.slice(0, Math.max(0, place));
+    return place < 0 || before.some((other) => isSameWish(other, claim)) ? undefined : before.map(({ wish }) => wish);
   }
 
-  /** One more cluster for whoever waits, when a host has room. Result: why not, for people. */
+  /** One more cluster for whoever waits, on the first host that fits and has room. Result: why not, for people. */
   async function buildOnDemand({ wish, userName }: StoredClaim): Promise<string> {
-    if (wish.blueprint === '') return '';
-    try {
-      await buildCluster(parts, { blueprint: wish.blueprint, parameters: wish.parameters, labels: {} }, userName);
-      return '';
-    } catch (error) {
-      const { code, message } = Fault.from(error);
-      if (code === Code.InvalidArgument || code === Code.NotFound) throw error;
-      return `, and none could be built: ${message}`;
+    const { blueprint, parameters, selectors } = wish;
+    if (blueprint === '') return '';
+    let whyNot = '';
+    for (const { host, labels } of selectors.length > 0 ? selectors : [{ host: '', labels: {} }]) {
+      try {
+        const place = { ...(host === '' ? {} : { host }), hostLabels: labels };
+        await buildCluster(parts, { blueprint, parameters, labels: {}, ...place }, userName);
+        return '';
+      } catch (error) {
+        const { code, reason, message } = Fault.from(error);
+        if (code === Code.InvalidArgument || reason === 'blueprint_missing') throw error;
+        whyNot ||= `, and none could be built: ${message}`;
+      }
     }
+    return whyNot;
   }
 
   return {
@@ -187,6 +204,8 @@ export function createEngine(
     },
   };
 }
+
+const isSameWish = (one: StoredClaim, other: StoredClaim): boolean => JSON.stringify(one.wish) === JSON.stringify(other.wish);
 
 /** Nothing is free, and whoever asked does not wait. */
 class NoneFree extends Error {

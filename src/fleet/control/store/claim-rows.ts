@@ -1,7 +1,9 @@
 import type { Database, SqlValue, Transaction } from '#kernel/database/database.ts';
 import { exhausted } from '#kernel/fault.ts';
-import { type ClusterRow, clusterColumns, clusterOf, hasLabels } from './cluster-rows.ts';
-import type { ClaimWish, FleetStore, StoredClaim, StoredCluster } from './store.ts';
+import type { Labels } from '../../common/words.ts';
+import { type ClusterRow, clusterColumns, clusterOf } from './cluster-rows.ts';
+import { fitsWish, isOfKind, isSelected } from './fits-wish.ts';
+import type { ClaimWish, FleetStore, StoredClaim, StoredCluster, StoredHost } from './store.ts';
 
 type ClaimVerbs = Pick<
   FleetStore,
@@ -51,17 +53,19 @@ export function createClaimRows(database: Database): ClaimVerbs {
         "select record from claims where user_id = $1 and state = 'bound' order by applied_ms, id",
         user,
       );
+      const labelsOf = hostLabels(tx);
       for (const claim of rows.map(claimOf)) {
         const row = await tx.get<ClusterRow>(`select ${clusterColumns} from clusters where name = $1`, claim.cluster);
-        if (row && fits(clusterOf(row), wish)) return claim;
+        const cluster = row && clusterOf(row);
+        if (cluster && fitsWish(cluster, wish, await labelsOf(cluster.host, [wish]))) return claim;
       }
       return undefined;
     },
-    async bind(tx, claim, nowMs) {
+    async bind(tx, claim, nowMs, before = []) {
       // Its row is locked by this: somebody else may be serving it right now, and it must not get two.
       const waits = await tx.run("update claims set state = 'waiting' where id = $1 and state = 'waiting'", claim.id);
       if (waits.changes === 0) return undefined;
-      for await (const cluster of candidates(tx, claim.wish)) {
+      for await (const cluster of candidates(tx, claim.wish, before)) {
         const given: StoredCluster = { ...cluster, claim: claim.id, owner: claim.user, version: cluster.version + 1 };
         const { changes } = await tx.run(
           `update clusters set claim = $3, owner = $4, is_free = 0, version = $2 + 1, record = $5
@@ -96,10 +100,11 @@ export function createClaimRows(database: Database): ClaimVerbs {
   };
 }
 
-/** Free clusters that fit, by selector and then by the time they were ready; read in pieces, since the first one is taken as a rule. */
-async function* candidates(tx: Transaction, wish: ClaimWish): AsyncGenerator<StoredCluster> {
+/** Free clusters that fit, by selector and then by the time they were ready, without those that somebody before waits for; read in pieces, since the first one is taken as a rule. */
+async function* candidates(tx: Transaction, wish: ClaimWish, before: readonly ClaimWish[]): AsyncGenerator<StoredCluster> {
   const selectors = wish.selectors.length > 0 ? wish.selectors : [{ host: '', labels: {} }];
   const [where, ...params]: [string, ...SqlValue[]] = wish.blueprint === '' ? [''] : [' and blueprint = $3', wish.blueprint];
+  const labelsOf = hostLabels(tx);
   for (const selector of selectors) {
     let after: { readonly readyMs: number; readonly name: string } | undefined = { readyMs: -1, name: '' };
     for (let size = pieceMin; after; size = pieceMax) {
@@ -108,24 +113,30 @@ async function* candidates(tx: Transaction, wish: ClaimWish): AsyncGenerator<Sto
          where is_free = 1 and (ready_ms, name) > ($1, $2) and ${isOnOpenHost}${where} order by ready_ms, name limit ${size}`,
         ...[after.readyMs, after.name, ...params],
       );
-      for (const cluster of rows.map(clusterOf)) if (hasParameters(cluster, wish) && isSelected(cluster, selector)) yield cluster;
+      for (const cluster of rows.map(clusterOf)) {
+        if (!isOfKind(cluster, wish)) continue;
+        const labels = await labelsOf(cluster.host, [wish, ...before]);
+        if (isSelected(cluster, selector, labels) && !before.some((other) => fitsWish(cluster, other, labels))) yield cluster;
+      }
       after = rows.length < size ? undefined : rows.at(-1);
     }
   }
 }
 
-function fits(cluster: StoredCluster, wish: ClaimWish): boolean {
-  const isOfBlueprint = wish.blueprint === '' || cluster.blueprint === wish.blueprint;
-  const isChosen = wish.selectors.length === 0 || wish.selectors.some((selector) => isSelected(cluster, selector));
-  return isOfBlueprint && isChosen && hasParameters(cluster, wish);
+/** The labels of hosts, each read once, and only when one of the wishes asks for labels. */
+function hostLabels(tx: Transaction): (host: string, wishes: readonly ClaimWish[]) => Promise<Labels> {
+  const known = new Map<string, Labels>();
+  return async (host, wishes) => {
+    if (!wishes.some(({ selectors }) => selectors.some(({ labels }) => Object.keys(labels).length > 0))) return {};
+    const labels = known.get(host) ?? (await readLabels(tx, host));
+    known.set(host, labels);
+    return labels;
+  };
 }
 
-function hasParameters({ parameters }: StoredCluster, wish: ClaimWish): boolean {
-  return Object.entries(wish.parameters).every(([name, value]) => parameters[name] === value);
-}
-
-function isSelected({ host, labels }: StoredCluster, selector: ClaimWish['selectors'][number]): boolean {
-  return (selector.host === '' || selector.host === host) && hasLabels(labels, selector.labels);
+async function readLabels(tx: Transaction, host: string): Promise<Labels> {
+  const row = await tx.get<Row>('select record from hosts where name = $1', host);
+  return row ? (JSON.parse(row.record) as StoredHost).spec.labels : {};
 }
 
 async function save(tx: Transaction, claim: StoredClaim, before: StoredClaim['state']): Promise<StoredClaim | undefined> {

@@ -1,6 +1,7 @@
 import type { Database, Sql, SqlValue, Transaction } from '#kernel/database/database.ts';
 import { alreadyExists, exhausted } from '#kernel/fault.ts';
-import type { Labels, ReservedPort } from '../../common/words.ts';
+import type { ReservedPort } from '../../common/words.ts';
+import { hasLabels } from './fits-wish.ts';
 import { freePlace, takePlace } from './host-rows.ts';
 import type { ClusterFilter, FleetStore, NewCluster, StoredCluster } from './store.ts';
 
@@ -107,10 +108,6 @@ function fields(cluster: StoredCluster): (string | number)[] {
 export function clusterOf({ record, version }: ClusterRow): StoredCluster {
   const { readyMs, ...rest } = JSON.parse(record) as StoredCluster;
   return { ...rest, readyMs, version };
-}
-
-export function hasLabels(labels: Labels, wanted: Labels | undefined): boolean {
-  return Object.entries(wanted ?? {}).every(([name, value]) => labels[name] === value);
 }
 
 function newCluster(wanted: NewCluster, ports: readonly ReservedPort[]): StoredCluster {

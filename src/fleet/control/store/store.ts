@@ -237,9 +237,9 @@ export interface FleetStore extends SnapshotVerbs {
   ownMatch(tx: Transaction, user: string, wish: ClaimWish): Promise<StoredClaim | undefined>;
   /**
    * Gives a free, ready cluster that fits to a waiting claim: one conditional update. The first selector that any cluster fits counts; among
-   * those that fit the one that was ready first. Undefined: there is none now.
+   * those that fit the one that was ready first. What fits a wish of `before` is left for it. Undefined: there is none now.
    */
-  bind(tx: Transaction, claim: StoredClaim, nowMs: number): Promise<StoredClaim | undefined>;
+  bind(tx: Transaction, claim: StoredClaim, nowMs: number, before?: readonly ClaimWish[]): Promise<StoredClaim | undefined>;
   /** Ends a claim once; its cluster is to be built anew. Undefined: it has ended already. */
   endClaim(tx: Transaction, id: string, reason: EndReason, nowMs: number): Promise<StoredClaim | undefined>;
   renewClaim(tx: Transaction, id: string, expireMs: number): Promise<StoredClaim | undefined>;

@@ -97,7 +97,8 @@ export type ApplyRequest_Selector = Message<"cellar.fleet.v1.ApplyRequest.Select
   host: string;
 
   /**
-   * Of the host and of the cluster; such as "zone=a".
+   * Such as "zone=a,tier=gold": all have to match. A cluster has its host's labels too, unless it has its own of that name. Clusters are built on
+   * demand on hosts with all of these only.
    *
    * @generated from field: string labels = 2;
    */
