@@ -23,7 +23,7 @@ export async function openObjects(
   parent: string,
   url: string,
 ): Promise<{ readonly backend: FolderBackend; readonly store: ObjectStore; readonly database: Database }> {
-  const database = openDatabase({ url, name: 'objects', log: silentLog });
+  const database = openDatabase({ url, name: 'objects', log: silentLog, durable: true });
   await migrate(database, migrations);
   const stream = await openStream({ database, name: 'changes' });
   const store = rememberRows(createSqlObjectStore(database));

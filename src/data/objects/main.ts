@@ -18,6 +18,7 @@ export const objects = defineService({
   // A new datasource beside others must not interrupt them.
   takesPlan: (before, after) => isSameParent(before as ObjectsPlan, after as ObjectsPlan),
   migrations,
+  isDurable: true,
   start: async (micro) => (await import('./server.ts')).createServer(micro),
 });
 

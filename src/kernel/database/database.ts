@@ -100,6 +100,11 @@ export interface Database extends Sql {
    * too often, and is missed when the writer is another process on SQLite or the connection broke; poll slowly as well.
    */
   listen(topic: string, wake: () => void): () => void;
+  /**
+   * Resolves when all that is committed now outlives a power cut; at once where commits do not wait for the disk. Transactions wait by themselves:
+   * this is for those that pass on what they have read, which others may have committed a moment ago.
+   */
+  durable(): Promise<void>;
   /** Resolves when a statement can run now. Errors: `unavailable` when it cannot. */
   check(signal: AbortSignal): Promise<void>;
   /** Waits for the open transaction, refuses the waiting ones with `unavailable` and closes every connection. */

@@ -145,6 +145,10 @@ class PostgresDatabase implements Database {
     return this.#listener.listen(`${this.schema}:${topic}`, wake);
   }
 
+  async durable(): Promise<void> {
+    // The engine shows nothing that it has not made durable.
+  }
+
   async check(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await this.get('select 1 as one');

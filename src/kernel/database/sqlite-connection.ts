@@ -8,8 +8,6 @@ import { breaksConnection, sqliteFault } from './sqlite-faults.ts';
 export interface ConnectionOptions {
   readonly file: string;
   readonly readOnly: boolean;
-  /** `FULL` instead of `NORMAL`: every commit is on the disk before it is acknowledged. */
-  readonly durable: boolean;
   readonly statementsMax: number;
 }
 
@@ -32,6 +30,8 @@ export class Connection implements SyncSql {
   readonly #db: DatabaseSync;
   readonly #statements: Lru<string, Statement>;
   readonly #arrayStatements: Lru<string, Statement>;
+  /** False for one that only reads, and on file systems that cannot have a write-ahead journal: each commit is on the disk then. */
+  readonly hasJournal: boolean = false;
   #isBroken = false;
 
   constructor(options: ConnectionOptions) {
@@ -52,9 +52,10 @@ export class Connection implements SyncSql {
       // Pages are cached by the system too: twice as much here was no faster, and each service has several connections.
       this.#db.exec('pragma temp_store = memory; pragma cache_size = -8000;');
       if (options.readOnly) return;
-      this.#db.exec(
-        `pragma journal_mode = wal; pragma synchronous = ${options.durable ? 'full' : 'normal'}; pragma journal_size_limit = 67108864;`,
-      );
+      const { journal_mode: mode } = this.#db.prepare('pragma journal_mode = wal').get() ?? {};
+      this.hasJournal = mode === 'wal';
+      // With a journal commits do not wait for the disk here; those that have to do so together, see `journal-sync.ts`.
+      this.#db.exec(`pragma synchronous = ${this.hasJournal ? 'normal' : 'full'}; pragma journal_size_limit = 67108864;`);
     } catch (error) {
       this.close();
       throw sqliteFault(error, options.file);

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { backoffMs } from '#lib/backoff.ts';
@@ -7,6 +7,7 @@ import { aborted, Code, exhausted, Fault, unavailable } from '../fault.ts';
 import type { Log } from '../log.ts';
 import type { Changes, Database, Frozen, Row, SqlValue, SyncSql, Transaction, TransactionOptions } from './database.ts';
 import { isRead } from './dialect.ts';
+import { type JournalSync, openJournalSync } from './journal-sync.ts';
 import { Connection } from './sqlite-connection.ts';
 
 export interface SqliteOptions {
@@ -14,7 +15,7 @@ export interface SqliteOptions {
   readonly file: string;
   readonly name: string;
   readonly log: Log;
-  /** Every commit reaches the disk before it is acknowledged (synchronous FULL). Default false: a power cut may lose the last moments, never consistency. */
+  /** Every commit reaches the disk before it is acknowledged. Default false: a power cut may lose the last moments, never consistency. */
   readonly durable?: boolean;
   /** How long to wait for another program's lock; 5 000 when absent. */
   readonly busyTimeoutMs?: number;
@@ -61,6 +62,10 @@ class SqliteDatabase implements Database {
   readonly #closing = new AbortController();
   #writer: Connection | undefined;
   #reader: Connection | undefined;
+  /** Of the connection that writes, when commits have to reach the disk. */
+  #journal: JournalSync | undefined;
+  /** The disk has failed to take the journal: nothing that follows in it may be lasting. */
+  #isJournalDoubtful = false;
   #inode: number | undefined;
   #checkedAt = Number.NEGATIVE_INFINITY;
   #draining: Promise<void> | undefined;
@@ -163,6 +168,8 @@ class SqliteDatabase implements Database {
       for (const job of this.#queue.splice(0)) job.reject(closed(this.name));
     }
     await this.#draining;
+    // Who waits for the disk is told by it.
+    await this.durable().catch(() => undefined);
     this.#disconnect();
     if (this.#temporaryFolder) rmSync(this.#temporaryFolder, { recursive: true, force: true });
   }
@@ -189,6 +196,7 @@ class SqliteDatabase implements Database {
   async #begin(signal: AbortSignal | undefined): Promise<Connection> {
     return this.#patiently(() => {
       const connection = this.#connectWriter();
+      if (this.#isJournalDoubtful) this.#renewJournal(connection);
       connection.run('begin immediate');
       return connection;
     }, signal);
@@ -228,10 +236,39 @@ class SqliteDatabase implements Database {
       finished.length = 0;
     }
     if (connection.isInTransaction) connection.run('rollback');
-    for (const { job: member, value, tx } of finished) {
-      this.#runAfterCommit(tx);
-      member.resolve(value);
+    for (const { tx } of finished) this.#runAfterCommit(tx);
+    if (finished.length === 0) return;
+    // The next transactions go on meanwhile. They are answered after this one: the disk takes the journal in order.
+    this.durable().then(
+      () => {
+        for (const { job: member, value } of finished) member.resolve(value);
+      },
+      (error: unknown) => {
+        for (const { job: member } of finished) member.reject(error);
+      },
+    );
+  }
+
+  async durable(): Promise<void> {
+    if (!this.#durable || !this.#writer?.hasJournal) return;
+    this.#journal ??= openJournalSync(this.#file, () => {
+      this.#isJournalDoubtful = true;
+    });
+    await this.#journal.sync();
+  }
+
+  /** After a failure of the disk: has all that is in the journal brought to the file itself, and the journal begun anew. */
+  #renewJournal(connection: Connection): void {
+    const answer = connection.get<{ busy: number }>('pragma wal_checkpoint(truncate)');
+    if (answer?.busy !== 0) {
+      throw unavailable(`Database ${this.#file} waits for its readers, to write its journal anew after a failure of the disk`, {
+        reason: 'database_busy',
+        retryAfterMs: 100,
+      });
     }
+    this.#journal?.close();
+    this.#journal = undefined;
+    this.#isJournalDoubtful = false;
   }
 
   #runBody(job: Job, tx: SqliteTransaction): Promise<unknown> {
@@ -336,7 +373,7 @@ class SqliteDatabase implements Database {
 
   #open(readOnly: boolean): Connection {
     if (this.#inode === undefined) this.#makeFolder();
-    const connection = new Connection({ file: this.#file, readOnly, durable: this.#durable, statementsMax: this.#statementsMax });
+    const connection = new Connection({ file: this.#file, readOnly, statementsMax: this.#statementsMax });
     this.#inode ??= inodeOf(this.#file);
     return connection;
   }
@@ -344,7 +381,8 @@ class SqliteDatabase implements Database {
   #makeFolder(): void {
     const folder = dirname(this.#file);
     try {
-      mkdirSync(folder, { recursive: true });
+      const first = mkdirSync(folder, { recursive: true });
+      for (let made = folder; first && made.length >= first.length; made = dirname(made)) syncFolderNow(dirname(made));
     } catch (error) {
       throw unavailable(`Folder ${folder} of database ${this.name} cannot be made`, {
         reason: 'database_unreachable',
@@ -356,8 +394,10 @@ class SqliteDatabase implements Database {
   #disconnect(): void {
     this.#reader?.close();
     this.#writer?.close();
+    this.#journal?.close();
     this.#reader = undefined;
     this.#writer = undefined;
+    this.#journal = undefined;
   }
 }
 
@@ -427,6 +467,16 @@ class SqliteTransaction implements Transaction {
       this.#state = 'failed';
       throw error;
     }
+  }
+}
+
+/** Makes the names in a folder durable. */
+function syncFolderNow(path: string): void {
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }
 
