@@ -8,9 +8,10 @@ import type { ContentCoding } from './content-coding.ts';
 import { type Directory, openDirectory } from './directory.ts';
 import { createFolderNames, type FolderNames } from './folder-names.ts';
 import { createFolderPlace, type FolderPlace } from './folder-place.ts';
-import { mkdir, readdir, remove, writeFault } from './fs.ts';
+import { mkdir, readdir, writeFault } from './fs.ts';
 import { createGate, type Gate } from './gate.ts';
 import { privateFolder } from './key-path.ts';
+import { removeTree } from './remove-tree.ts';
 
 export interface BucketDiskOptions {
   readonly bucket: string;
@@ -167,6 +168,6 @@ export class BucketDisk {
   async sweep(): Promise<void> {
     using temporary = this.place.find([privateFolder, 'tmp']);
     if (!temporary) return;
-    for (const name of await readdir(temporary.at('.'))) await remove(temporary.at(name), { recursive: true, force: true });
+    for (const name of await readdir(temporary.at('.'))) await removeTree(temporary, name, () => this.newId());
   }
 }

@@ -197,6 +197,23 @@ test('a read-only folder', { skip: process.getuid?.() === 0 ? 'root may write ev
   await assert.rejects(put(backend, 'a'), faultWith('read_only'));
 });
 
+test('what lies deeper than paths may be long is passed over, and is removed with its folder', async (t) => {
+  const { backend, folder } = await start(t);
+  await put(backend, 'a');
+  // No path is long enough to make it at once, nor for the test to remove it.
+  const half = Array.from({ length: 12 }, () => 'd'.repeat(200));
+  for (const name of ['far', 'near']) {
+    mkdirSync(join(folder, name, ...half), { recursive: true });
+    writeFileSync(join(folder, name, ...half, 'file'), name);
+  }
+  renameSync(join(folder, 'far'), join(folder, 'near', ...half, 'far'));
+  const { objects } = await backend.list('bucket', { prefix: '', delimiter: '', after: '', limit: 1000 });
+  assert.ok(objects.some(({ key }) => key === 'a') && objects.some(({ key }) => key.endsWith('/file')));
+  await backend.removeFolder('bucket', 'near', { recursive: true });
+  assert.deepEqual(readdirSync(folder), ['.cellar', 'a']);
+  assert.deepEqual(readdirSync(join(folder, '.cellar/tmp')), []);
+});
+
 test('sweep removes what a killed write left', async (t) => {
   const { backend, folder } = await start(t);
   await put(backend, 'a');

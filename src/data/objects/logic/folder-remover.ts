@@ -5,6 +5,7 @@ import { listFolder } from './folder-list.ts';
 import { isRemoved, lookAt, noSuchKey, readEntries, remove, rename, rmdir } from './fs.ts';
 import { parseKey } from './key-path.ts';
 import type { ObjectDeleter } from './object-deleter.ts';
+import { removeTree } from './remove-tree.ts';
 
 const pageSize = 500;
 /** Others may write into a folder while it is removed. */
@@ -39,10 +40,10 @@ export class FolderRemover {
         throw noSuchKey(key);
       }
       using temporary = await this.#disk.privateDirectory('tmp');
-      const away = temporary.at(this.#disk.newId());
+      const awayName = this.#disk.newId();
       try {
         if (isKept) await removeEmpty(parent.at(name));
-        else if (options.recursive) await rename(parent.at(name), away);
+        else if (options.recursive) await rename(parent.at(name), temporary.at(awayName));
         else await rmdir(parent.at(name));
       } catch (error) {
         if (!isSystemError(error, 'ENOTEMPTY', 'EEXIST')) throw error;
@@ -55,7 +56,7 @@ export class FolderRemover {
       await this.#disk.write([{ kind: 'remove_tree', prefix: key }]);
       await this.#disk.recordDeleted([key]);
       await this.#disk.recordDeleted(await place.prune(folders));
-      if (options.recursive) await remove(away, { recursive: true, force: true });
+      if (options.recursive) await removeTree(temporary, awayName, () => this.#disk.newId());
     });
   }
 

@@ -20,7 +20,7 @@ interface Frame {
  * Walks the keys that start with `prefix` and come after `after`.
  *
  * Reads only folders that can hold such keys, each when the walk reaches it: a page out of the middle of a large tree costs no
- * more than its own folders. A folder that vanishes meanwhile is empty.
+ * more than its own folders. A folder that vanishes meanwhile is empty, and so is one whose path is too long to be opened.
  */
 export function walkFolder(folderNames: FolderNames, prefix: string, after: string): FolderWalk {
   const lowest = compareUtf8(after, prefix) > 0 ? after : prefix;
@@ -35,7 +35,7 @@ export function walkFolder(folderNames: FolderNames, prefix: string, after: stri
       stack.push({ folder, names, index: isOnTheWay ? firstIndex(names, lowest.slice(folder.length)) : 0 });
     };
     const gone = (error: unknown): void => {
-      if (folder === '' || !isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
+      if (folder === '' || !isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) throw error;
     };
     try {
       const names = folderNames.of(folder === '' ? [] : folder.slice(0, -1).split('/'));
