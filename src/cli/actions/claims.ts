@@ -15,6 +15,7 @@ export interface ApplyOptions {
   readonly wait?: string;
   readonly ttl?: string;
   readonly multiple?: boolean;
+  readonly for?: string;
   readonly host?: readonly string[];
   readonly label?: readonly string[];
 }
@@ -25,7 +26,7 @@ export async function applyForCluster(context: CliContext, words: readonly strin
   const [first = ''] = words;
   const blueprint = first.includes('=') ? '' : first;
   const parameters = parsePairs(words.slice(blueprint === '' ? 0 : 1));
-  const { host: hosts = [], label, multiple: allowMultiple = false } = options;
+  const { host: hosts = [], label, multiple: allowMultiple = false, for: user = '' } = options;
   const labels = Object.entries(parsePairs(label, 'label'))
     .map(([name, value]) => `${name}=${value}`)
     .join(',');
@@ -37,7 +38,7 @@ export async function applyForCluster(context: CliContext, words: readonly strin
     using progress = createProgress(output, 'Waiting', { hasLines: true });
     if (waitSeconds > 0) progress.set({ done: 0, text: `for a cluster, ${formatDuration(waitSeconds * 1000)} at most` });
     claim = await engine.apply(
-      { blueprint, parameters, selectors, allowMultiple, ttlSeconds, waitSeconds },
+      { blueprint, parameters, selectors, allowMultiple, ttlSeconds, waitSeconds, user },
       { signal, idempotencyKey: crypto.randomUUID() },
     );
   }

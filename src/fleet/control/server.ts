@@ -20,6 +20,7 @@ import { createFleetFigures } from './logic/fleet-figures.ts';
 import { HostSights, isSeen } from './logic/host-sights.ts';
 import { autofillHost } from './logic/host-verbs.ts';
 import { judgeOperations } from './logic/operations.ts';
+import { createPeople } from './logic/people.ts';
 import type { ReconcileParts } from './logic/reconcile-cluster.ts';
 import { createRemoteAgents } from './logic/remote-agents.ts';
 import { SnapshotFiles } from './logic/snapshot-files.ts';
@@ -185,7 +186,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
         ...{ ...parts, sights, planOf, version: manifest.version },
         eventsOf: (cluster, last, patience) => lastEvents(events, cluster, last, patience),
       }),
-      engineRpc({ ...parts, engine, figures, events, planOf }),
+      engineRpc({ ...parts, engine, figures, people: createPeople(micro), events, planOf }),
       operationsRpc({ ...parts, events }),
       snapshotsRpc({ ...parts, planOf, files, snapshotLimits }),
       blueprintsRpc(shelf),

@@ -9,6 +9,7 @@ import { isOperator } from '../logic/cluster-access.ts';
 import type { ControlParts } from '../logic/control-parts.ts';
 import type { Engine as EngineVerbs } from '../logic/engine.ts';
 import type { FleetFigures } from '../logic/fleet-figures.ts';
+import type { People } from '../logic/people.ts';
 import type { StoredClaim, StoredCluster } from '../store/store.ts';
 import { claimMessage, clusterMessage, readSelector } from './messages.ts';
 import { type EventFeed, watchEvents } from './operations-controller.ts';
@@ -23,12 +24,13 @@ interface Place {
 export interface EngineParts extends ControlParts {
   readonly engine: EngineVerbs;
   readonly figures: Pick<FleetFigures, 'applied' | 'refused' | 'read'>;
+  readonly people: People;
   readonly events: EventFeed;
   readonly planOf: (cluster: StoredCluster) => Promise<MembersPlan>;
 }
 
 export function engineRpc(parts: EngineParts): Binding {
-  const { store, engine, figures, events, planOf } = parts;
+  const { store, engine, figures, people, events, planOf } = parts;
 
   async function describe(claim: StoredClaim) {
     const cluster = claim.state === 'bound' ? await store.cluster(claim.cluster) : undefined;
@@ -51,10 +53,14 @@ export function engineRpc(parts: EngineParts): Binding {
       const { blueprint, parameters, allowMultiple, labels } = request;
       const selectors = request.selectors.map((selector) => ({ host: selector.host, labels: readSelector(selector.labels) }));
       const startMs = performance.now();
-      const user = { user: request.user || caller.id, userName: request.user || caller.name };
+      const isOther = request.user !== '' && request.user !== caller.id;
+      const { id, name } = isOther ? await people.able(request.user, signal) : caller;
       const times = { ttlMs: request.ttlSeconds * 1000, waitMs: request.waitSeconds * 1000 };
       try {
-        const claim = await engine.apply({ blueprint, parameters, selectors, allowMultiple, labels, ...user, ...times }, signal);
+        const claim = await engine.apply(
+          { blueprint, parameters, selectors, allowMultiple, labels, user: id, userName: name, ...times },
+          signal,
+        );
         figures.applied(claim.given?.blueprint ?? blueprint, performance.now() - startMs);
         return await describe(claim);
       } catch (error) {
@@ -73,9 +79,9 @@ export function engineRpc(parts: EngineParts): Binding {
       return describe(await renewClaim(parts, id, ttlSeconds * 1000));
     },
     getClaim: async ({ id }, { caller }) => describe(await find(id, caller)),
-    async listClaims({ pageSize, pageToken, withEnded, user, cluster }, { caller }) {
+    async listClaims({ pageSize, pageToken, withEnded, user, cluster }, { caller, signal }) {
       const limit = pageSize || pageSizeDefault;
-      const whose = isOperator(caller) ? user : caller.id;
+      const whose = !isOperator(caller) ? caller.id : user === '' || user === caller.id ? user : await people.idOf(user, signal);
       const filter = { ...(whose ? { user: whose } : {}), ...(cluster ? { cluster } : {}), withEnded };
       const rows = await store.claims(filter, decodePlace(list, pageToken, isPlace), limit + 1);
       const [page, nextPageToken] = cutPage(list, rows, limit, ({ appliedMs, id }): Place => ({ appliedMs, id }));

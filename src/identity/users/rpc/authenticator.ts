@@ -32,10 +32,10 @@ export function authenticatorRpc({ signingIn, store, vault, signal }: Authentica
       const { key, user } = found;
       return { secretKey: vault.open(key.secret, accessKey), caller: toMessage(callerOf(user, key.scopes, accessKey)) };
     },
-    async findUser({ id }) {
-      const user = await store.getUserById(id);
+    async findUser({ id, orName }) {
+      const user = (await store.getUserById(id)) ?? (orName ? await store.getUser(id) : undefined);
       if (!user) throw notFound(`There is no user "${id}"`, { reason: 'user_missing' });
-      return { id: user.id, name: user.name };
+      return { id: user.id, name: user.name, disabled: user.isDisabled };
     },
     async *watchEpoch(_request, call) {
       for await (const epoch of store.watchEpoch(AbortSignal.any([call.signal, signal]))) yield { epoch: BigInt(epoch) };

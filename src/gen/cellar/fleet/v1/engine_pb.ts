@@ -73,7 +73,8 @@ export type ApplyRequest = Message<"cellar.fleet.v1.ApplyRequest"> & {
   labels: { [key: string]: string };
 
   /**
-   * Administrators and services only: who it is for, by user id.
+   * Administrators and services only: who it is for, by name or user id. Errors: not_found with reason user_missing; failed_precondition with
+   * reason user_disabled.
    *
    * @generated from field: string user = 8;
    */
@@ -192,6 +193,8 @@ export type ListClaimsRequest = Message<"cellar.fleet.v1.ListClaimsRequest"> & {
   withEnded: boolean;
 
   /**
+   * Administrators and services only, by name or user id.
+   *
    * @generated from field: string user = 4;
    */
   user: string;

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startProduct, waitUntil } from './harness.ts';
+
+const patienceMs = 60_000;
+
+interface ClaimView {
+  readonly id: string;
+  readonly user: string;
+  readonly userName: string;
+  readonly cluster?: { readonly name: string; readonly owner: string };
+}
+
+/** A pool of simulated clusters, an administrator, and two people who know nothing of each other. */
+test('clusters of the fleet are whose they are', { timeout: 300_000 }, async (t) => {
+  await using product = await startProduct({
+    ...{ isOneProcess: true, datasources: [] },
+    env: { CELLAR_FLEET_LOOK_SECONDS: '1' },
+  });
+  const run = async (...args: string[]): Promise<string> => {
+    const { exitCode, stdout, stderr } = await product.cli(...args);
+    assert.equal(exitCode, 0, `cellar ${args.join(' ')}: ${stderr}`);
+    return stdout + stderr;
+  };
+  const tokens = new Map<string, string>();
+  for (const name of ['ann', 'bob', 'gone']) {
+    await run('user', 'add', name);
+    tokens.set(name, (await product.json<{ token: string }>('token', 'create', '--as', name)).token);
+  }
+  await run('user', 'disable', 'gone');
+  const as = async (who: string, method: string, path: string, json?: unknown) => {
+    const answer = await product.rest(method, path, { token: tokens.get(who) ?? '', ...(json === undefined ? {} : { json }) });
+    return { status: answer.status, text: await answer.text() };
+  };
+  await run('host', 'add', 'h1', '--type', 'simulated', '--capacity', '4', '--template', 'evm-dev');
+  await run('host', 'fillup', 'h1');
+  await waitUntil(async () => (await product.json<{ status: { free: number } }[]>('hosts'))[0]?.status.free === 4, patienceMs);
+  let claim: ClaimView;
+
+  await t.test('an administrator applies for somebody, by name or id; nobody else does', async () => {
+    claim = await product.json<ClaimView>('apply', 'evm-dev', '--for', 'ann');
+    const { id } = await product.json<{ id: string }>('user', 'show', 'ann');
+    assert.deepEqual([claim.user, claim.userName, claim.cluster?.owner], [id, 'ann', id]);
+    assert.equal((await product.json<ClaimView>('apply', 'evm-dev', '--for', id)).id, claim.id, 'the same person, the same cluster');
+    assert.match(await run('claims', '--user', 'ann'), /ann/);
+    assert.match(await run('events', '--last', '0'), /ann has cluster/);
+
+    const unknown = await product.cli('apply', 'evm-dev', '--for', 'nobody');
+    assert.equal(unknown.exitCode, 3, unknown.stderr);
+    assert.match(unknown.stderr, /There is no user "nobody"/);
+    const disabled = await product.cli('apply', 'evm-dev', '--for', 'gone');
+    assert.match(disabled.stderr, /User "gone" is disabled/);
+    for (const user of ['ann', 'nobody']) {
+      const refused = await as('bob', 'POST', '/api/v1/claims', { blueprint: 'evm-dev', user });
+      assert.deepEqual([refused.status, /not_operator/.test(refused.text)], [403, true], refused.text);
+    }
+    assert.equal((await product.json<ClaimView[]>('claims', '--all')).length, 1, 'nothing of what was refused is left');
+  });
+});
