@@ -1,10 +1,10 @@
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
+import type { Volume } from '../../volume.ts';
 import type { Directory } from './directory.ts';
 import { close, fstat, fsync, ftruncate, futimes, open, read } from './fs.ts';
 import type { StoredPart } from './part-files.ts';
 import type { PartPlaces } from './part-places.ts';
-import { stampOf } from './stamp.ts';
-import { writePieces } from './temporary-file.ts';
+import { backdate, writePieces } from './temporary-file.ts';
 
 /** A part with its size on disk, which is more than its own when it is sealed. */
 export interface SizedPart {
@@ -16,8 +16,7 @@ export interface Assembled {
   /** In the upload's folder; durable. */
   readonly fileName: string;
   readonly sizeBytes: number;
-  readonly mtimeMs: number;
-  readonly stamp: string;
+  readonly stats: BigIntStats;
 }
 
 /** The file of the whole, that parts are written to where they will be. */
@@ -41,9 +40,11 @@ export async function assembleParts(
   parts: readonly SizedPart[],
   strideBytes: number | undefined,
   places: PartPlaces | undefined,
+  volume: Volume,
 ): Promise<Assembled> {
   const [only] = parts;
-  if (parts.length === 1 && only && !only.part.isPlaced) return await finish(directory, only.part.fileName, only.sizeBytes);
+  if (parts.length === 1 && only && !only.part.isPlaced)
+    return await finish(directory, only.part.fileName, only.sizeBytes, volume);
   const wholeName = wholeFileName(strideBytes ?? 0);
   const isWhole = places?.isWhole(parts) === true;
   const fileName = isWhole ? wholeName : 'joined';
@@ -60,20 +61,20 @@ export async function assembleParts(
   } finally {
     close(fd);
   }
-  return await finish(directory, fileName, position);
+  return await finish(directory, fileName, position, volume);
 }
 
 /** What lies behind the end are parts that came to nothing. */
-async function finish(directory: Directory, fileName: string, sizeBytes: number): Promise<Assembled> {
+async function finish(directory: Directory, fileName: string, sizeBytes: number, volume: Volume): Promise<Assembled> {
   const fd = await open(directory.at(fileName), constants.O_RDWR | constants.O_NOFOLLOW);
   try {
     if (Number(fstat(fd).size) < sizeBytes) throw new Error(`A file of an upload has less than ${sizeBytes} bytes`);
     await ftruncate(fd, sizeBytes);
     const now = new Date();
     await futimes(fd, now, now);
+    await backdate(fd, volume);
     await fsync(fd);
-    const stats = fstat(fd);
-    return { fileName, sizeBytes, mtimeMs: Number(stats.mtimeNs / 1_000_000n), stamp: stampOf(stats) };
+    return { fileName, sizeBytes, stats: fstat(fd) };
   } finally {
     close(fd);
   }

@@ -4,6 +4,7 @@ import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { BucketInfo } from '#s3/backend.ts';
 import { type BucketSettings, installation } from '#s3/bucket-settings.ts';
+import { probeVolume, type Volume } from '../../volume.ts';
 import type { BucketRecord, ObjectStore } from '../store/store.ts';
 import { type BucketFolder, findBucketFolder } from './bucket-folder.ts';
 import { isBucketName } from './bucket-name.ts';
@@ -44,6 +45,8 @@ export interface OpenBucket extends FolderBucket {
 }
 
 const checkIntervalMs = 1_000;
+/** The number of a disk that is gone may be another's by then. */
+const volumeMsMax = 10_000;
 const unset: BucketSettings = { owner: installation };
 
 /** The buckets of one parent folder: those that were declared and, where it is so, all its children. */
@@ -52,6 +55,7 @@ export class BucketCatalogue {
   #declared: ReadonlyMap<string, string> = new Map();
   readonly #opened = new Map<string, OpenBucket>();
   readonly #locks = createKeyedLock();
+  readonly #volumes = new Map<bigint, { readonly volume: Volume; readonly atMs: number }>();
   #records: Promise<Map<string, BucketRecord>> | undefined;
   #known = new Map<string, BucketRecord>();
 
@@ -78,7 +82,10 @@ export class BucketCatalogue {
     // Asked again: many may have waited for the first look, and writers of one key need one lock.
     return await this.#locks.run(bucket, async () => {
       const current = this.#opened.get(bucket);
-      if (current?.folder.root === folder.root) return Object.assign(current, { folder, checkedMs: this.#options.now() });
+      if (current?.folder.root === folder.root) {
+        if (current.folder.device !== folder.device) current.disk.volume = this.#volume(folder);
+        return Object.assign(current, { folder, checkedMs: this.#options.now() });
+      }
       const opened = await this.#make(bucket, folder);
       this.#opened.set(bucket, opened);
       return opened;
@@ -209,12 +216,23 @@ export class BucketCatalogue {
       ...{ bucket, root: folder.root, store, record, newId, now, coding, partSizeBytesMin },
       assertThere: async () => void (await this.open(bucket, true)),
       settings: () => this.settings(bucket),
+      volume: this.#volume(folder),
       hasHardKeys: (await store.hardKeys(bucket, '', '', 1)).length > 0,
     });
     for (const intent of await store.intents()) {
       if (intent.bucket === bucket && intent.key !== '') await files.disk.recover(intent);
     }
     return { ...files, collector: new RowCollector(files), folder, checkedMs: now() };
+  }
+
+  /** Buckets that are opened together mostly lie on one disk, which is tried out once. */
+  #volume({ root, device }: BucketFolder): Volume {
+    const { now } = this.#options;
+    const known = this.#volumes.get(device);
+    if (known && now() - known.atMs < volumeMsMax) return known.volume;
+    const volume = probeVolume(join(root, privateFolder));
+    if (volume.isKnown) this.#volumes.set(device, { volume, atMs: now() });
+    return volume;
   }
 
   async #put(record: BucketRecord): Promise<void> {

@@ -1,17 +1,21 @@
+import type { BigIntStats } from 'node:fs';
 import { failedPrecondition } from '#kernel/fault.ts';
 import { createKeyedLock, type KeyedLock } from '#lib/keyed-lock.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { BucketSettings } from '#s3/bucket-settings.ts';
+import type { Volume } from '../../volume.ts';
 import type { Intent, ObjectStore, StoreChange } from '../store/store.ts';
 import type { Change, RecordChange } from './change.ts';
 import type { ContentCoding } from './content-coding.ts';
 import { type Directory, openDirectory } from './directory.ts';
 import { createFolderNames, type FolderNames } from './folder-names.ts';
 import { createFolderPlace, type FolderPlace } from './folder-place.ts';
-import { mkdir, readdir, writeFault } from './fs.ts';
+import { fstat, lookAt, mkdir, readdir, remove, writeFault } from './fs.ts';
 import { createGate, type Gate } from './gate.ts';
 import { privateFolder } from './key-path.ts';
 import { removeTree } from './remove-tree.ts';
+import { createSpelling, type Spelling } from './spelling.ts';
+import { statsOn } from './stamp.ts';
 
 export interface BucketDiskOptions {
   readonly bucket: string;
@@ -26,6 +30,7 @@ export interface BucketDiskOptions {
   /** As they are now. */
   readonly settings: () => BucketSettings;
   readonly hasHardKeys: boolean;
+  readonly volume: Volume;
   /** Absent: nothing is encrypted. */
   readonly coding?: ContentCoding | undefined;
 }
@@ -39,6 +44,7 @@ export class BucketDisk {
   readonly now: () => number;
   readonly names: FolderNames;
   readonly place: FolderPlace;
+  readonly spelling: Spelling;
   readonly coding: ContentCoding | undefined;
   /** Writers of one key take turns at the commit, so that a condition holds at the moment it is acted on. */
   readonly locks: KeyedLock = createKeyedLock();
@@ -46,6 +52,8 @@ export class BucketDisk {
   readonly gate: Gate = createGate();
   /** False: no key of this bucket is a hard one, so nobody needs to look. */
   hasHardKeys: boolean;
+  /** What the bucket's folder lies on; another one when another disk was mounted there. */
+  volume: Volume;
   /** Brings a change to its end, with nobody else at its key. */
   recover: (intent: Intent) => Promise<void> = async () => undefined;
   readonly #begun = new Map<string, Intent>();
@@ -62,8 +70,11 @@ export class BucketDisk {
     this.now = now;
     this.coding = coding;
     this.hasHardKeys = options.hasHardKeys;
-    this.names = createFolderNames(root);
-    this.place = createFolderPlace({ bucket, root, store, locks, newId, temporary: () => this.privateDirectory('tmp') });
+    this.volume = options.volume;
+    const [volume, temporary] = [() => this.volume, () => this.privateDirectory('tmp')];
+    this.names = createFolderNames(root, volume);
+    this.spelling = createSpelling({ root, names: this.names, volume, newId, temporary });
+    this.place = createFolderPlace({ bucket, root, store, locks, newId, temporary, volume, spelling: this.spelling });
     this.#settings = options.settings;
     this.#record = options.record;
     this.#assertThere = options.assertThere;
@@ -71,6 +82,17 @@ export class BucketDisk {
 
   get settings(): BucketSettings {
     return this.#settings();
+  }
+
+  /** What is at a path; inodes that are made up are 0. `undefined` when nothing is there. */
+  lookAt(path: string): BigIntStats | undefined {
+    const stats = lookAt(path);
+    return stats && statsOn(this.volume, stats);
+  }
+
+  /** The same of an open file. */
+  fstat(fd: number): BigIntStats {
+    return statsOn(this.volume, fstat(fd));
   }
 
   /** After each commit, before the write is acknowledged. */
@@ -112,7 +134,10 @@ export class BucketDisk {
         throw error;
       }
     };
-    const locked = keys.toSorted().reduceRight<() => Promise<T>>((inner, key) => () => this.locks.run(key, inner), settled);
+    const alike = keys.map((key) => this.spelling.alike(key)).filter((word) => word !== undefined);
+    const locked = [...new Set([...keys, ...alike])]
+      .toSorted()
+      .reduceRight<() => Promise<T>>((inner, key) => () => this.locks.run(key, inner), settled);
     return await this.writing(() => this.gate.pass(locked));
   }
 

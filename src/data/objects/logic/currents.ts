@@ -3,7 +3,6 @@ import { isSystemError } from '#lib/system-error.ts';
 import type { ListedObject } from '#s3/backend.ts';
 import type { ObjectRow } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
-import { lookAt } from './fs.ts';
 import type { HardObject } from './hard-source.ts';
 import type { Candidate } from './key-source.ts';
 import { listed } from './object-info.ts';
@@ -54,15 +53,15 @@ const hardOf = (key: string, hard: HardObject | undefined): Current | undefined 
 const plainOf = (disk: BucketDisk, key: string, rowOf: RowLookup): Current | undefined | Promise<Current | undefined> =>
   key.endsWith('/') ? folderOf(disk, key, rowOf) : fileOf(disk, key, rowOf);
 
-function fileOf({ root }: BucketDisk, key: string, rowOf: RowLookup): Current | undefined {
-  const stats = lookAt(`${root}/${key}`);
+function fileOf(disk: BucketDisk, key: string, rowOf: RowLookup): Current | undefined {
+  const stats = disk.lookAt(`${disk.root}/${key}`);
   if (!stats?.isFile()) return undefined;
   const row = rowOf(key, stampOf(stats));
   return { line: listed(key, stats, row), row };
 }
 
 async function folderOf(disk: BucketDisk, key: string, rowOf: RowLookup): Promise<Current | undefined> {
-  const stats = lookAt(`${disk.root}/${key.slice(0, -1)}`);
+  const stats = disk.lookAt(`${disk.root}/${key.slice(0, -1)}`);
   if (!stats?.isDirectory()) return undefined;
   const row = rowOf(key, stampOf(stats));
   if (row?.kind === 'implicit' || (!row && !(await isEmpty(disk, key)))) return undefined;

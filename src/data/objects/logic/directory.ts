@@ -1,7 +1,7 @@
 import { constants, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { syncFolder } from './folder-sync.ts';
-import { close, nameOfOpen, openNow, systemError } from './fs.ts';
+import { close, lookAt, nameOfOpen, openNow, systemError } from './fs.ts';
 
 /**
  * A folder held open, so that what is done in it happens in that very folder whatever its path becomes meanwhile.
@@ -46,5 +46,14 @@ export function assertOpened(fd: number, path: string): void {
   const opened = isLinux ? nameOfOpen(fd) : realpathSync.native(path);
   if (opened === path) return;
   if (opened === `${path} (deleted)`) throw systemError('ENOENT', path);
+  // Where a volume has several spellings of a name, the system may tell another one than it was asked for.
+  if (folded(opened) === folded(path) && !hasLink(path)) return;
   throw systemError('ELOOP', path);
+}
+
+const folded = (path: string): string => path.normalize('NFC').toLowerCase();
+
+function hasLink(path: string): boolean {
+  for (let at = path; at !== dirname(at); at = dirname(at)) if (lookAt(at)?.isSymbolicLink()) return true;
+  return false;
 }

@@ -2,7 +2,7 @@ import { isSystemError } from '#lib/system-error.ts';
 import type { ObjectInfo, WriteCondition } from '#s3/backend.ts';
 import type { ObjectRow, StoredObject } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
-import { fstat, isRemoved, rmdir } from './fs.ts';
+import { isRemoved, rmdir } from './fs.ts';
 import { parseKey } from './key-path.ts';
 import type { FoundObject, ObjectFinder } from './object-finder.ts';
 import { describe, emptyMd5 } from './object-info.ts';
@@ -30,7 +30,7 @@ export class FolderMarkers {
       const current = condition && (await this.#finder.find(key));
       condition?.(current && this.#finder.infoOf(current));
       using directory = await place.ensure([...folders, name]);
-      const stats = fstat(directory.fd);
+      const stats = this.#disk.fstat(directory.fd);
       const row: ObjectRow = {
         ...{ headers: {}, checksums: {}, ...details },
         ...{ key, stamp: stampOf(stats), kind: 'marker', etag: emptyMd5 },

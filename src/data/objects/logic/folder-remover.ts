@@ -33,6 +33,7 @@ export class FolderRemover {
     const isKept = settings.versioning !== undefined && options.recursive === true;
     for (let attempt = 1; isKept && attempt <= attemptsMax; attempt++) await this.#deleteAll(key);
     await this.#disk.committing([key], async () => {
+      if (!this.#disk.spelling.isExact([...folders, name])) throw noSuchKey(key);
       using parent = place.find(folders);
       if (!parent || !lookAt(parent.at(name))?.isDirectory()) {
         // The last object took the folder along.

@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import { alreadyExists, invalidArgument } from '#kernel/fault.ts';
 import type { ObjectInfo } from '#s3/backend.ts';
 import type { ObjectRow, StoreChange } from '../store/store.ts';
@@ -50,7 +51,8 @@ export class FolderTree {
     const { bucket, place, settings, store } = this.#disk;
     const { folders, name } = path === '' ? { folders: [], name: '.' } : parseKey(path);
     using parent = place.find(folders);
-    const stats = parent && lookAt(parent.at(name));
+    const isExact = path === '' || this.#disk.spelling.isExact([...folders, name]);
+    const stats = parent && isExact ? this.#disk.lookAt(parent.at(name)) : undefined;
     const kind = stats?.isDirectory() ? 'folder' : 'file';
     if (!stats || (kind === 'file' && (!stats.isFile() || path.endsWith('/')))) throw noSuchKey(path);
     const key = kind === 'file' || path === '' ? path : folderKey(path);
@@ -88,8 +90,8 @@ export class FolderTree {
     if (found.row && isLocked(found.row, now())) throw locked(from, 'it is retained or has a legal hold');
     using fromParent = place.find(source.folders);
     using toParent = await place.ensure(target.folders);
-    const there = lookAt(toParent.at(target.name));
     if (!fromParent) throw noSuchKey(from);
+    const there = await this.#takenBy(fromParent.at(source.name), toParent.at(target.name), target);
     if (there && !(isReplacing && there.isFile())) throw taken(to);
     const replaced = await this.#finder.find(to);
     const row: ObjectRow | undefined = found.row && { ...found.row, key: to };
@@ -119,7 +121,7 @@ export class FolderTree {
     using fromParent = place.find(source.folders);
     if (!fromParent || !lookAt(fromParent.at(source.name))?.isDirectory()) throw noSuchKey(from);
     using toParent = await place.ensure(target.folders);
-    if (lookAt(toParent.at(target.name))) throw taken(to);
+    if (await this.#takenBy(fromParent.at(source.name), toParent.at(target.name), target)) throw taken(to);
     const mark = { kind: 'mark_tree', prefix: from, versionId: this.#disk.newId(), mtimeMs: now() } as const;
     const rest: StoreChange[] = [{ kind: 'remove_tree', prefix: from }, ...(settings.versioning === undefined ? [] : [mark])];
     await this.#disk.write([
@@ -130,6 +132,16 @@ export class FolderTree {
     await Promise.all([toParent.sync(), fromParent.sync()]);
     await this.#disk.write([...rest, { kind: 'end', key: to }]);
     await this.#recordMove(from, to, source);
+  }
+
+  /** What is at the target of a move. Where the volume takes both for one name, what moves is not in its own way. Errors: `key_exists`. */
+  async #takenBy(from: string, to: string, { folders, name }: KeyPath): Promise<BigIntStats | undefined> {
+    const { spelling } = this.#disk;
+    const [there, moving] = [lookAt(to), lookAt(from)];
+    if (!(await spelling.takes(name))) throw noSuchName(name);
+    if (!there || spelling.isExact([...folders, name])) return there;
+    if (there.ino === moving?.ino && there.dev === moving.dev && there.nlink === moving.nlink) return undefined;
+    throw taken([...folders, name].join('/'));
   }
 
   async #recordMove(fromKey: string, key: string, source: KeyPath): Promise<void> {
@@ -156,5 +168,11 @@ export class FolderTree {
 
 const taken = (key: string): Error =>
   alreadyExists(`Cannot move to ${JSON.stringify(key)}: something is there`, { reason: 'key_exists' });
+
+const noSuchName = (name: string): Error =>
+  invalidArgument(`Cannot move to ${JSON.stringify(name)}: the disk has no such name`, {
+    reason: 'key_conflict',
+    hint: 'Choose a name without special characters.',
+  });
 
 const folderKey = (path: string): string => (path.endsWith('/') ? path : `${path}/`);

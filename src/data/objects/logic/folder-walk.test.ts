@@ -6,7 +6,7 @@ import type { FolderNames } from './folder-names.ts';
 import { type FolderWalk, walkFolder } from './folder-walk.ts';
 
 /** The folders of a set of keys, and how often each was read. */
-function namesOf(keys: Iterable<string>): FolderNames & { readonly reads: string[] } {
+function namesOf(keys: Iterable<string>): Pick<FolderNames, 'of'> & { readonly reads: string[] } {
   const folders = new Map<string, Set<string>>([['', new Set()]]);
   for (const key of keys) {
     const parts = key.split('/');

@@ -22,7 +22,7 @@ interface Frame {
  * Reads only folders that can hold such keys, each when the walk reaches it: a page out of the middle of a large tree costs no
  * more than its own folders. A folder that vanishes meanwhile is empty, and so is one whose path is too long to be opened.
  */
-export function walkFolder(folderNames: FolderNames, prefix: string, after: string): FolderWalk {
+export function walkFolder(folderNames: Pick<FolderNames, 'of'>, prefix: string, after: string): FolderWalk {
   const lowest = compareUtf8(after, prefix) > 0 ? after : prefix;
   const stack: Frame[] = [];
   let pending: string | undefined = '';

@@ -26,6 +26,8 @@ const raw = (path: string): string | Buffer => (path.includes('\u241b') ? unesca
 
 export const open = (path: string, flags: string | number, mode?: number): Promise<number> => calls.open(raw(path), flags, mode);
 export const openNow = (path: string, flags: number): number => fs.openSync(raw(path), flags);
+/** A file that was not there before. */
+export const openNew = (path: string): number => fs.openSync(raw(path), 'wx');
 export const mkdir = (path: string): Promise<void> => calls.mkdir(raw(path));
 export const rename = (from: string, to: string): Promise<void> => calls.rename(raw(from), raw(to));
 export const link = (from: string, to: string): Promise<void> => calls.link(raw(from), raw(to));
@@ -41,6 +43,7 @@ export const fdatasync = promisify(fs.fdatasync);
 export const realpath = promisify(fs.realpath.native);
 export const ftruncate = promisify(fs.ftruncate);
 export const futimes = promisify(fs.futimes);
+export const utimes = promisify(fs.utimes);
 
 /** An entry of a folder; the name is a text as of `escaped-name.ts`. */
 export interface Entry {
@@ -89,7 +92,7 @@ export const lookAt = (path: string): fs.BigIntStats | undefined => {
   try {
     return fs.lstatSync(raw(path), { bigint: true, throwIfNoEntry: false });
   } catch (error) {
-    if (isSystemError(error, 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
+    if (isSystemError(error, 'ENOTDIR', 'ENAMETOOLONG', 'EINVAL', 'EILSEQ')) return undefined;
     throw error;
   }
 };

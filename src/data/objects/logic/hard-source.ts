@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { compareUtf8 } from '#lib/utf8-order.ts';
 import type { ObjectRow } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
-import { lookAt } from './fs.ts';
 import { hardPath } from './key-path.ts';
 import type { KeySource } from './key-source.ts';
 import { stampOf } from './stamp.ts';
@@ -31,7 +30,7 @@ export function createHardSource(disk: BucketDisk, prefix: string, after: string
 
   function look(row: ObjectRow): HardObject | undefined {
     const { folders, name } = hardPath(row.key);
-    const stats = lookAt(join(root, ...folders, name));
+    const stats = disk.lookAt(join(root, ...folders, name));
     return stats?.isFile() && stampOf(stats) === row.stamp ? { row, stats } : undefined;
   }
 

@@ -54,7 +54,7 @@ export class KeptVersions {
       } else {
         const source = join(root, ...path.folders, path.name);
         const isLink = await linkOrCopy(source, made);
-        const stats = lookAt(isLink ? made : source);
+        const stats = this.#disk.lookAt(isLink ? made : source);
         if (!stats || stampOf(stats) !== stamp) return false;
         await rename(made, target);
       }

@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import { Fault } from '#kernel/fault.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { BucketDisk } from './bucket-disk.ts';
@@ -14,8 +15,8 @@ export interface KeyPlace extends Disposable {
   readonly name: string;
   /** The keys that name folders on the way; none of a hard key. */
   readonly folders: readonly string[];
-  /** True when something is there already. */
-  readonly isTaken: boolean;
+  /** What is there already. */
+  readonly taken: BigIntStats | undefined;
 }
 
 /** A folder may vanish between being found and being written to, when its last object is deleted at that moment. */
@@ -23,16 +24,16 @@ export const attemptsMax = 8;
 
 /**
  * Finds the place for the content of a key, with all folders on the way made: the file of that name, or one in our own folder when no file
- * can have the name, a folder has it, or a file has that of a folder on the way.
+ * can have the name, a folder has it, a file has that of a folder on the way, or the volume takes another's name for the same.
  */
 export async function placeFor(disk: BucketDisk, key: string): Promise<KeyPlace> {
   const path = plainPath(key);
-  if (path && !path.isFolder) {
+  if (path && !path.isFolder && (await disk.spelling.takes(path.name))) {
     try {
       const directory = await disk.place.ensure(path.folders);
-      const stats = lookAt(directory.at(path.name));
-      if (!stats?.isDirectory()) {
-        return keyPlace('file', directory, path.name, path.folders, stats !== undefined);
+      const stats = disk.lookAt(directory.at(path.name));
+      if (!stats?.isDirectory() && disk.spelling.isExact([...path.folders, path.name])) {
+        return keyPlace('file', directory, path.name, path.folders, stats);
       }
       directory[Symbol.dispose]();
     } catch (error) {
@@ -45,7 +46,7 @@ export async function placeFor(disk: BucketDisk, key: string): Promise<KeyPlace>
   const keyFile = `${hard.name}.${keyFileName}`;
   // Says whose content it is, should the rows be lost.
   if (!lookAt(directory.at(keyFile))) await writeNewFile(directory, keyFile, disk.newId(), key);
-  return keyPlace('hard', directory, hard.name, [], lookAt(directory.at(hard.name)) !== undefined);
+  return keyPlace('hard', directory, hard.name, [], disk.lookAt(directory.at(hard.name)));
 }
 
 /** Runs `move`, which gives a file its place, and makes that durable; false when the folder vanished or another one came there. */
@@ -67,9 +68,9 @@ function keyPlace(
   directory: Directory,
   name: string,
   folders: readonly string[],
-  isTaken: boolean,
+  taken: BigIntStats | undefined,
 ): KeyPlace {
-  return { kind, directory, name, folders, isTaken, [Symbol.dispose]: () => directory[Symbol.dispose]() };
+  return { kind, directory, name, folders, taken, [Symbol.dispose]: () => directory[Symbol.dispose]() };
 }
 
 /** Removes the content of a key that lies in our own folder; false when there is none. */

@@ -1,15 +1,16 @@
 import { constants } from 'node:fs';
 import type { CopyOptions, EncryptionRequest, NewObject, ObjectInfo, WriteCondition } from '#s3/backend.ts';
 import { storedBody } from '#s3/stored-body.ts';
+import type { Volume } from '../../volume.ts';
 import type { Envelope } from '../encryption/envelope.ts';
 import type { StoredObject } from '../store/store.ts';
 import { presetOf } from './content-coding.ts';
 import type { FolderBucket } from './folder-bucket.ts';
-import { close, copyFile, fstat, fsync, open, removeIfThere, rename } from './fs.ts';
+import { close, copyFile, fstat, fsync, open, removeIfThere } from './fs.ts';
 import { plainPath } from './key-path.ts';
 import { stampOf } from './stamp.ts';
 import { attributesOf } from './stored.ts';
-import type { TemporaryFile } from './temporary-file.ts';
+import { backdate, type TemporaryFile, temporaryFile } from './temporary-file.ts';
 
 /** An object of a bucket; absent `versionId`: the current one. */
 export interface CopyPlace {
@@ -70,7 +71,7 @@ async function relabel(from: CopyPlace, to: CopyPlace, same: SameBytes): Promise
   if (disk !== from.bucket.disk || from.key !== to.key || disk.settings.versioning) return undefined;
   return await disk.committing([to.key], async () => {
     const current = await finder.find(to.key);
-    if (!current?.row || current.stamp !== stampOf(fstat(same.fd))) return undefined;
+    if (!current?.row || current.stamp !== stampOf(disk.fstat(same.fd))) return undefined;
     same.condition?.(finder.infoOf(current));
     const { key, stamp, kind, etag, checksums, envelope, plainSizeBytes } = current.row;
     const row = {
@@ -95,35 +96,29 @@ async function clone(to: CopyPlace, same: SameBytes): Promise<ObjectInfo | undef
   return await disk.writing(async () => {
     using temporary = await disk.privateDirectory('tmp');
     const path = temporary.at(disk.newId());
-    await using file = await clonedFile(path, same);
+    await using file = await clonedFile(path, same, disk.volume);
     if (!file) return undefined;
     const { etag, checksums } = same.stored;
     return await writer.commit(to.key, file, { ...attributesOf(same.object), etag, checksums, condition: same.condition });
   });
 }
 
-async function clonedFile(path: string, { fd, stored, sizeBytes }: SameBytes): Promise<TemporaryFile | undefined> {
+async function clonedFile(
+  path: string,
+  { fd, stored, sizeBytes }: SameBytes,
+  volume: Volume,
+): Promise<TemporaryFile | undefined> {
   const before = stampOf(fstat(fd));
-  let isMoved = false;
   try {
     await copyFile(`/proc/self/fd/${fd}`, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     const copy = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
+      await backdate(copy, volume);
       await fsync(copy);
       const stats = fstat(copy);
+      const digest = { md5Hex: stored.etag, checksums: stored.checksums };
       if (stampOf(fstat(fd)) === before && stats.size === fstat(fd).size)
-        return {
-          ...{ sizeBytes, fileSizeBytes: Number(stats.size), envelope: stored.envelope, stamp: stampOf(stats) },
-          mtimeMs: Number(stats.mtimeNs / 1_000_000n),
-          digest: { md5Hex: stored.etag, checksums: stored.checksums },
-          moveTo: async (target) => {
-            await rename(path, target);
-            isMoved = true;
-          },
-          [Symbol.asyncDispose]: async () => {
-            if (!isMoved) await removeIfThere(path);
-          },
-        };
+        return temporaryFile({ path, stats, volume, sizeBytes, envelope: stored.envelope, digest });
     } finally {
       close(copy);
     }

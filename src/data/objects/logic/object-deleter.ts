@@ -3,7 +3,7 @@ import type { Deleted, DeleteOptions } from '#s3/backend.ts';
 import type { StoreChange, VersionRow } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
 import type { FolderMarkers } from './folder-markers.ts';
-import { lookAt, removeIfThere, rename } from './fs.ts';
+import { removeIfThere, rename } from './fs.ts';
 import type { KeptVersions } from './kept-versions.ts';
 import { plainPath, versionsPath } from './key-path.ts';
 import { attemptsMax, dropHard, movesIn, placeFor } from './key-place.ts';
@@ -140,7 +140,7 @@ export class ObjectDeleter {
   async #restore(next: VersionRow, current: FoundObject | undefined, more: readonly StoreChange[]): Promise<boolean> {
     const { key, versionId } = next;
     const path = this.#kept.pathOf(next);
-    const stats = lookAt(path);
+    const stats = this.#disk.lookAt(path);
     if (!stats)
       throw aborted(`Cannot delete this version of ${JSON.stringify(key)}: the content of the one before it is missing`);
     using place = await placeFor(this.#disk, key);
@@ -174,7 +174,9 @@ export class ObjectDeleter {
   async #take(current: FoundObject, removeRows: () => Promise<void>, versionId?: string): Promise<void> {
     const { key, kind, path } = current;
     const { place } = this.#disk;
-    const plain = plainPath(key);
+    const atPath = plainPath(key);
+    // What the volume takes for the same is another's.
+    const plain = atPath && this.#disk.spelling.isExact([...atPath.folders, atPath.name]) ? atPath : undefined;
     const more = { ...(versionId ? { versionId } : {}), ...(kind === 'hard' ? { isHard: true as const } : {}) };
     if (kind === 'hard') await dropHard(this.#disk, key);
     using parent = plain && place.find(plain.folders);
@@ -197,7 +199,7 @@ export class ObjectDeleter {
   /** The folder of a key that ends with `/`, also of one whose content lies elsewhere. True when it is gone. */
   async #removeFolder(key: string, path: string, current: FoundObject): Promise<boolean> {
     if (current.kind === 'folder') return await this.#markers.delete(key, path, current);
-    const stats = lookAt(path);
+    const stats = this.#disk.lookAt(path);
     if (!stats?.isDirectory()) return false;
     const stamp = stampOf(stats);
     const row = await this.#disk.store.find(this.#disk.bucket, key, stamp);

@@ -2,10 +2,11 @@ import { type BigIntStats, constants } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '#lib/system-error.ts';
 import type { ObjectInfo } from '#s3/backend.ts';
+import { keepsNames } from '../../volume.ts';
 import type { ObjectRow } from '../store/store.ts';
 import type { BucketDisk } from './bucket-disk.ts';
 import { assertOpened } from './directory.ts';
-import { close, fstat, lookAt, openNow } from './fs.ts';
+import { close, lookAt, openNow } from './fs.ts';
 import { hardPath, type KeyPath, plainPath } from './key-path.ts';
 import { describe } from './object-info.ts';
 import { stampOf } from './stamp.ts';
@@ -39,14 +40,25 @@ export class ObjectFinder {
     this.#disk = disk;
   }
 
+  /** For one who reads: where a folder is just being written to, a row is enough to know a file by its name. */
   async open(key: string): Promise<OpenObject | undefined> {
+    return await this.#open(key, true);
+  }
+
+  async #open(key: string, isReading: boolean): Promise<OpenObject | undefined> {
     const path = plainPath(key);
-    if (path && !path.isFolder) return (await this.#openFile(key, path, 'file')) ?? (await this.#openHard(key));
+    if (path && !path.isFolder) {
+      const file = await this.#openFile(key, path, 'file');
+      if (file && this.#isOwn(file, isReading)) return file;
+      if (file) close(file.fd);
+      return await this.#openHard(key);
+    }
     return (await this.#openHard(key)) ?? (path && (await this.#folder(key, path)));
   }
 
+  /** For one who decides by it. */
   async find(key: string): Promise<FoundObject | undefined> {
-    const found = await this.open(key);
+    const found = await this.#open(key, false);
     if (found?.fd !== undefined) close(found.fd);
     return found;
   }
@@ -54,17 +66,27 @@ export class ObjectFinder {
   /** Of what lies at a key's place, whether that is an object or not; empty for nothing. */
   stampAt(key: string): string {
     const path = plainPath(key);
-    const stats = path && lookAt(join(this.#disk.root, ...path.folders, path.name));
-    if (stats && (path.isFolder ? stats.isDirectory() : stats.isFile()) && !(path.isFolder && this.#disk.hasHardKeys)) {
+    const names = path && [...path.folders, path.name];
+    const isOwn = names && this.#disk.spelling.isExact(names);
+    const stats = isOwn ? this.#disk.lookAt(join(this.#disk.root, ...names)) : undefined;
+    if (path && stats && (path.isFolder ? stats.isDirectory() : stats.isFile()) && !(path.isFolder && this.#disk.hasHardKeys)) {
       return stampOf(stats);
     }
     const hard = hardPath(key);
-    const hardStats = lookAt(join(this.#disk.root, ...hard.folders, hard.name));
+    const hardStats = this.#disk.lookAt(join(this.#disk.root, ...hard.folders, hard.name));
     return hardStats ? stampOf(hardStats) : stats?.isDirectory() && path?.isFolder ? stampOf(stats) : '';
   }
 
   infoOf({ key, stats, row }: FoundObject): ObjectInfo {
     return describe(key, stats, row, this.#disk.settings.versioning !== undefined);
+  }
+
+  /** Whether a file that was opened by its name is listed under that, and not one that the volume takes for the same. */
+  #isOwn({ path, row }: FoundObject, isReading: boolean): boolean {
+    const { names, spelling, volume } = this.#disk;
+    if (keepsNames(volume)) return true;
+    if (isReading && row && names.isChanging(path.folders)) return true;
+    return spelling.isExact([...path.folders, path.name]);
   }
 
   async #openHard(key: string): Promise<OpenObject | undefined> {
@@ -81,10 +103,12 @@ export class ObjectFinder {
     const fd = isInside ? openFile(join(root, ...path.folders, path.name)) : openUnlinked(`${root}/${path.name}`);
     if (fd === undefined) return undefined;
     try {
-      const stats = fstat(fd);
+      const stats = this.#disk.fstat(fd);
       if (!stats.isFile()) return close(fd) ?? undefined;
       const stamp = stampOf(stats);
-      const row = (await store.find(bucket, key, stamp)) ?? (await this.#recognise(key, fd, stats));
+      const known = await store.find(bucket, key, stamp);
+      // Without inodes a file of another program may look like the key's content in our own folder.
+      const row = known?.kind === 'hard' && kind === 'file' ? undefined : (known ?? (await this.#recognise(key, fd, stats)));
       return { key, kind, path, stats, stamp, row, fd };
     } catch (error) {
       close(fd);
@@ -104,7 +128,7 @@ export class ObjectFinder {
     const folders = [...path.folders, path.name];
     using directory = place.find(folders);
     if (!directory) return undefined;
-    const stats = fstat(directory.fd);
+    const stats = this.#disk.fstat(directory.fd);
     const stamp = stampOf(stats);
     const row = await store.find(bucket, key, stamp);
     if (row?.kind === 'implicit' || (!row && (await names.of(folders)).length > 0)) return undefined;
@@ -134,7 +158,7 @@ function openUnlinked(path: string): number | undefined {
   } catch (error) {
     // A socket cannot be opened; a disk that fails says the same of a file.
     const isNoFile = isSystemError(error, 'ENXIO') && !lookAt(path)?.isFile();
-    if (isNoFile || isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) return undefined;
+    if (isNoFile || isSystemError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL', 'EILSEQ')) return undefined;
     throw error;
   }
 }

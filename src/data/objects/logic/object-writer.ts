@@ -9,6 +9,7 @@ import { plainPath } from './key-path.ts';
 import { attemptsMax, dropHard, type KeyPlace, movesIn, placeFor } from './key-place.ts';
 import type { FoundObject, ObjectFinder } from './object-finder.ts';
 import { describeNew } from './object-info.ts';
+import { stampOf } from './stamp.ts';
 import { attributesOf } from './stored.ts';
 import { type TemporaryFile, writeTemporaryFile } from './temporary-file.ts';
 
@@ -39,7 +40,7 @@ export class ObjectWriter {
       using temporary = await this.#disk.privateDirectory('tmp');
       const envelope = await newEnvelope(this.#disk, options.encryption);
       const encoder = envelope && this.#disk.coding?.encoder(envelope, 0, customerKeyOf(options.encryption));
-      await using file = await writeTemporaryFile(temporary, this.#disk.newId(), body, encoder);
+      await using file = await writeTemporaryFile(temporary, this.#disk.newId(), body, { encoder, volume: this.#disk.volume });
       const { md5Hex, checksums } = file.digest;
       const etag = encoder?.etagOf(md5Hex) ?? md5Hex;
       const commit = { ...attributesOf(options), etag, checksums, condition: options.condition, isForTree: options.isForTree };
@@ -90,6 +91,8 @@ export class ObjectWriter {
     condition?.(current && this.#finder.infoOf(current));
     using place = await placeFor(this.#disk, key);
     if (isForTree && place.kind === 'hard') throw inTheWay(key);
+    // Where there are no inodes, the same size and time would make two files one.
+    if (!this.#disk.volume.hasInodes && place.taken && stampOf(place.taken) === file.stamp) await file.age();
     const stored: Omit<StoredObject, 'versionId'> = {
       ...options,
       ...(file.envelope ? { envelope: file.envelope, plainSizeBytes: file.sizeBytes } : {}),
@@ -132,7 +135,7 @@ export class ObjectWriter {
   async #rest(row: ObjectRow, place: KeyPlace, current: FoundObject | undefined): Promise<readonly StoreChange[]> {
     const { bucket, settings, store } = this.#disk;
     const { key, stamp } = row;
-    const changes: StoreChange[] = place.isTaken || current ? [{ kind: 'prune', key, stamp }] : [];
+    const changes: StoreChange[] = place.taken || current ? [{ kind: 'prune', key, stamp }] : [];
     const replacesNull = settings.versioning && row.versionId === undefined;
     if (replacesNull && (await store.findVersion(bucket, key, 'null'))) {
       changes.push({ kind: 'remove_version', key, versionId: 'null' });

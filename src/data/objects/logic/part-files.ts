@@ -13,10 +13,10 @@ export interface StoredPart extends PartInfo {
   readonly fileName: string;
 }
 
-/** `<number>.<etag>.<size>.<own or placed>`, and with a checksum `.<algorithm>.<checksum>`. */
+/** Names that differ in more than their case, which some volumes ignore: `<number>.<etag>.<size>.<own or placed>`, and with a checksum `.<algorithm>.<checksum>`. */
 export function partFileName({ partNumber, etag, sizeBytes, isPlaced, checksums }: NamedPart): string {
   const [checksum] = Object.entries(checksums);
-  const suffix = checksum ? `.${checksum[0]}.${Buffer.from(checksum[1], 'base64').toString('base64url')}` : '';
+  const suffix = checksum ? `.${checksum[0]}.${Buffer.from(checksum[1], 'base64').toString('hex')}` : '';
   return `${String(partNumber).padStart(5, '0')}.${etag}.${sizeBytes}.${isPlaced ? 'placed' : 'own'}${suffix}`;
 }
 
@@ -28,10 +28,13 @@ export function parsePartFileName(fileName: string): NamedPart | undefined {
   if (!match) return undefined;
   const [, number, etag = '', size, place, algorithm = '', checksum = ''] = match;
   const checksums: Checksums = isChecksumAlgorithm(algorithm)
-    ? { [algorithm satisfies ChecksumAlgorithm]: Buffer.from(checksum, 'base64url').toString('base64') }
+    ? { [algorithm satisfies ChecksumAlgorithm]: Buffer.from(checksum, isHex(checksum) ? 'hex' : 'base64url').toString('base64') }
     : {};
   return { partNumber: Number(number), etag, sizeBytes: Number(size), isPlaced: place === 'placed', checksums };
 }
+
+/** Checksums of uploads from before were written in another way, of other lengths. */
+const isHex = (text: string): boolean => [8, 16, 40, 64].includes(text.length);
 
 /** The parts in an upload's folder by their numbers. */
 export async function readParts(directory: Directory): Promise<readonly StoredPart[]> {

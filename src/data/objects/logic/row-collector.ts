@@ -34,7 +34,9 @@ export class RowCollector {
 
   /** Result: how many rows were removed or found again. */
   async collect({ assertThere, graceMs, pauseMs, signal }: CollectOptions): Promise<number> {
-    const { bucket, now, store } = this.#bucket.disk;
+    const { bucket, now, store, volume } = this.#bucket.disk;
+    // It decides which states of files are the same.
+    if (!volume.isKnown) return 0;
     const gone = new Map<string, number>();
     let count = await this.#findHardKeys(signal);
     for (let last = { key: '', stamp: '' }, isEnd = false; !isEnd; ) {
@@ -60,7 +62,9 @@ export class RowCollector {
   /** Whether a row is of what lies at its key now; `other`: something else does. */
   #look({ key, kind, stamp }: ObjectRow): 'there' | 'other' | 'gone' {
     const path = kind === 'hard' ? hardPath(key) : plainPath(key);
-    const stats = path && lookAt(join(this.#bucket.disk.root, ...path.folders, path.name));
+    const names = path && [...path.folders, path.name];
+    const { disk } = this.#bucket;
+    const stats = names && disk.spelling.isExact(names) ? disk.lookAt(join(disk.root, ...names)) : undefined;
     if (!stats) return 'gone';
     return stampOf(stats) === stamp ? 'there' : 'other';
   }
@@ -103,7 +107,7 @@ export class RowCollector {
         const key = await readFile(folder.at(`${name}.${keyFileName}`), 'utf8');
         if (hardPath(key).name !== name) continue;
         count += await disk.committing([key], async () => {
-          const stats = lookAt(folder.at(name));
+          const stats = disk.lookAt(folder.at(name));
           const stamp = stats && stampOf(stats);
           if (!stats?.isFile() || !stamp || (await disk.store.find(disk.bucket, key, stamp))) return 0;
           disk.hasHardKeys = true;

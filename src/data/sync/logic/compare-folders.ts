@@ -85,7 +85,7 @@ function ownDifference(
   };
   if (known?.path !== path) {
     // Of an unread folder we know that it is there, of other unread entries nothing.
-    if (inode === 0 || path === '') return undefined;
+    if (listed.isUnseen || path === '') return undefined;
     return {
       kind: 'create',
       entry,

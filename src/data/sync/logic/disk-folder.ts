@@ -2,19 +2,26 @@ import { lstatSync, type Stats } from 'node:fs';
 import { isEscaped } from '#lib/escaped-name.ts';
 import { modifyTimeUs } from '#lib/file-etag.ts';
 import { compareUtf8, sortUtf8 } from '#lib/utf8-order.ts';
+import type { Volume } from '../../volume.ts';
 import { isMissing } from './disk-errors.ts';
 import { diskPath } from './disk-path.ts';
 import { packFile } from './packed-files.ts';
 import type { SkipReason } from './pass-progress.ts';
+import { toldInode } from './told-inode.ts';
 
 /** A folder as its parent's listing has it. */
 export interface ListedFolder {
   readonly path: string;
   readonly mtimeUs: number;
+  /** As the index has it: 0 where inodes are made up. */
   readonly inode: number;
+  /** With its device, what tells it from other folders while it is in use. */
+  readonly node: number;
   readonly device: number;
   /** Of the folder's own entry, which says roughly how many names it has. */
   readonly sizeBytes: number;
+  /** It may be no folder at all: it cannot be looked at. */
+  readonly isUnseen?: true;
 }
 
 export interface DiskFolderOptions {
@@ -22,6 +29,7 @@ export interface DiskFolderOptions {
   readonly onSkip: (path: string, reason: SkipReason) => void;
   /** Files are no part of the tree here. */
   readonly isWithoutFiles: boolean;
+  readonly volume: Pick<Volume, 'hasInodes'>;
 }
 
 export interface FileSlice {
@@ -57,7 +65,7 @@ export class DiskFolder {
   /** The next files up to a name, that itself included, `countMax` names at most; all that are left when there is none. */
   next(upTo: string | undefined, countMax: number): FileSlice {
     const end = Math.min(upTo === undefined ? this.#names.length : this.#endOf(upTo), this.#at + countMax);
-    const { root, isWithoutFiles } = this.#options;
+    const { root, isWithoutFiles, volume } = this.#options;
     const start = `${root}/${this.#prefix}`;
     const unread: string[] = [];
     const escaped: string[] = [];
@@ -70,11 +78,14 @@ export class DiskFolder {
       if (!stats) continue;
       if (!isPlain) escaped.push(this.#prefix + name);
       if (stats.isDirectory()) {
-        this.#folders.push(listFolder(this.#prefix + name, stats));
+        this.#folders.push(listFolder(this.#prefix + name, stats, volume));
       } else if (!stats.isFile()) {
         this.#options.onSkip(this.#prefix + name, stats.isSymbolicLink() ? 'link' : 'special');
       } else if (!isWithoutFiles) {
-        files += packFile({ name, sizeBytes: stats.size, mtimeUs: modifyTimeUs(stats), inode: stats.ino }, count === 0);
+        files += packFile(
+          { name, sizeBytes: stats.size, mtimeUs: modifyTimeUs(stats), inode: volume.hasInodes ? stats.ino : 0 },
+          count === 0,
+        );
         count += 1;
       }
     }
@@ -106,7 +117,7 @@ export class DiskFolder {
       this.#options.onSkip(this.#prefix + name, 'unreadable');
       unread.push(name);
       // It may be a folder.
-      this.#folders.push({ path: this.#prefix + name, mtimeUs: 0, inode: 0, device: 0, sizeBytes: 0 });
+      this.#folders.push({ path: this.#prefix + name, mtimeUs: 0, inode: 0, node: 0, device: 0, sizeBytes: 0, isUnseen: true });
     }
     return undefined;
   }
@@ -123,6 +134,7 @@ export class DiskFolder {
   }
 }
 
-export function listFolder(path: string, stats: Stats): ListedFolder {
-  return { path, mtimeUs: modifyTimeUs(stats), inode: stats.ino, device: stats.dev, sizeBytes: stats.size };
+export function listFolder(path: string, stats: Stats, volume: Pick<Volume, 'hasInodes'>): ListedFolder {
+  const { ino: node, dev: device, size: sizeBytes } = stats;
+  return { path, mtimeUs: modifyTimeUs(stats), inode: toldInode(path, stats, volume), node, device, sizeBytes };
 }

@@ -2,13 +2,14 @@ import { lstatSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { parentOf } from '#lib/tree-path.ts';
 import type { DatasourceKind } from '../../plan.ts';
+import type { Volume } from '../../volume.ts';
 import { isMissing } from './disk-errors.ts';
 import { DiskFolder, type ListedFolder, listFolder } from './disk-folder.ts';
 import { diskPath } from './disk-path.ts';
 import type { DiskMounts } from './mounts.ts';
 import type { SkipReason } from './pass-progress.ts';
 import { isPrivate } from './private-path.ts';
-import { readNames, type Volume } from './volume.ts';
+import { readNames } from './volume-names.ts';
 
 export interface DiskWalkOptions {
   /** Absolute. */
@@ -85,7 +86,7 @@ export class DiskWalk {
         continue;
       }
       for (const next of level.folders.slice(level.at - 1, level.at + aheadMax)) {
-        if (next === listed || (next.sizeBytes < aheadSizeMax && next.inode !== 0)) this.#readAhead(next);
+        if (next === listed || (next.sizeBytes < aheadSizeMax && !next.isUnseen)) this.#readAhead(next);
       }
       const walked = await this.#open(listed);
       if (walked) return walked;
@@ -96,9 +97,9 @@ export class DiskWalk {
   async #open(listed: ListedFolder): Promise<WalkedFolder | undefined> {
     const { root, kind, onSkip } = this.#options;
     const { path } = listed;
-    if (listed.inode === 0) return { listed, isUnread: true };
+    if (listed.isUnseen) return { listed, isUnread: true };
     const chain = [...this.#above, ...this.#levels.map((level) => level.listed)];
-    if (chain.some(({ inode, device }) => inode === listed.inode && device === listed.device)) {
+    if (chain.some(({ node, device }) => node === listed.node && device === listed.device)) {
       onSkip(path, 'loop');
       return this.#walked(listed, []);
     }
@@ -125,7 +126,12 @@ export class DiskWalk {
     const { root, kind, onSkip, volume } = this.#options;
     const distinct = volume.ignoresComposition ? [...new Set(names)] : names;
     if (distinct.length < names.length) onSkip(listed.path, 'same-name');
-    this.#last = new DiskFolder(listed, distinct, { root, onSkip, isWithoutFiles: kind === 'buckets' && listed.path === '' });
+    this.#last = new DiskFolder(listed, distinct, {
+      root,
+      onSkip,
+      isWithoutFiles: kind === 'buckets' && listed.path === '',
+      volume,
+    });
     return this.#last;
   }
 
@@ -149,11 +155,11 @@ export class DiskWalk {
     return true;
   }
 
-  #readAhead({ path, inode }: ListedFolder): Promise<Names> {
+  #readAhead({ path, node }: ListedFolder): Promise<Names> {
     const known = this.#ahead.get(path);
     if (known) return known;
     const { root, onFolder } = this.#options;
-    onFolder(path, inode);
+    onFolder(path, node);
     const reading = readdir(diskPath(root, path)).then(
       (names): Names => ({ names }),
       (error: unknown): Names => ({ error }),
@@ -163,11 +169,11 @@ export class DiskWalk {
   }
 
   #look(path: string): ListedFolder | undefined {
-    const { root } = this.#options;
+    const { root, volume } = this.#options;
     try {
       // The folder itself may be given by a link; below it none is followed.
       const stats = path === '' ? statSync(root) : lstatSync(diskPath(root, path));
-      return stats.isDirectory() ? listFolder(path, stats) : undefined;
+      return stats.isDirectory() ? listFolder(path, stats, volume) : undefined;
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;

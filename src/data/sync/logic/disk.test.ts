@@ -3,11 +3,11 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryFolder } from '#kernel/testing/engines.ts';
+import { exactVolume } from '../../volume.ts';
 import { Disk } from './disk.ts';
 import { DiskMounts } from './mounts.ts';
 import type { PackedRun } from './packed-files.ts';
 import type { KnownWalks } from './storage.ts';
-import { exactVolume } from './volume.ts';
 
 /** An index that has these files and folders, all with other properties than any on the disk. */
 function knows(folders: Readonly<Record<string, readonly string[]>>): KnownWalks {

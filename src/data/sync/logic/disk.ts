@@ -1,7 +1,8 @@
-import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { lstatSync, type Stats, statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { modifyTimeUs } from '#lib/file-etag.ts';
 import type { DatasourceKind } from '../../plan.ts';
+import type { Volume } from '../../volume.ts';
 import { compareFolders } from './compare-folders.ts';
 import { isMissing } from './disk-errors.ts';
 import { diskPath } from './disk-path.ts';
@@ -9,8 +10,9 @@ import { DiskWalk } from './disk-walk.ts';
 import type { DiskMounts } from './mounts.ts';
 import { isPrivate } from './private-path.ts';
 import { RootFolder } from './root-folder.ts';
+import { SpeltNames } from './spelt-names.ts';
 import type { CompareOptions, Difference, KnownWalks, Seen, Storage } from './storage.ts';
-import { readNames, spelling, type Volume } from './volume.ts';
+import { toldInode } from './told-inode.ts';
 
 export interface DiskOptions {
   /** Absolute path of the datasource's folder. */
@@ -30,33 +32,28 @@ export class Disk implements Storage {
   readonly mounts: DiskMounts;
   readonly #kind: DatasourceKind;
   readonly #volume: Volume;
+  readonly #names: SpeltNames;
 
   constructor({ root, kind, volume, mounts }: DiskOptions) {
     this.place = root;
     this.mounts = mounts;
-    this.root = new RootFolder(root, mounts);
+    this.root = new RootFolder(root, mounts, volume);
     this.#kind = kind;
     this.#volume = volume;
+    this.#names = new SpeltNames(root, volume);
   }
 
   async look(paths: readonly string[]): Promise<Seen[]> {
     const seen: Seen[] = [];
     for (const path of paths) {
       if (seen.length % pieceSize === pieceSize - 1) await setImmediate();
-      seen.push(this.spell(path) === path ? this.#look(path) : 'nothing');
+      seen.push(this.#look(path));
     }
     return seen;
   }
 
   spell(path: string): string {
-    return spelling(path, this.#volume, (folder) => {
-      try {
-        const at = diskPath(this.place, folder);
-        return readNames(at, readdirSync(at), this.#volume);
-      } catch {
-        return []; // Whether it is there at all is seen by the look.
-      }
-    });
+    return this.#names.spell(path);
   }
 
   compare(folder: string, known: KnownWalks, options: CompareOptions): AsyncIterable<readonly Difference[]> {
@@ -75,15 +72,22 @@ export class Disk implements Storage {
       // The folder itself may be given by a link; below it none is followed.
       const stats = path === '' ? statSync(this.place) : lstatSync(diskPath(this.place, path));
       const isOutside = this.#kind === 'buckets' && !path.includes('/') && !stats.isDirectory();
-      return isOutside ? 'nothing' : toEntry(path, stats);
+      // Under another name, what is there is not at this path.
+      return isOutside || !this.#names.isListed(path) ? 'nothing' : toEntry(path, stats, this.#volume);
     } catch (error) {
       return isMissing(error) ? 'nothing' : 'unknown';
     }
   }
 }
 
-export function toEntry(path: string, stats: Stats): Seen {
+export function toEntry(path: string, stats: Stats, volume: Volume): Seen {
   const isFolder = stats.isDirectory();
   if (!isFolder && !stats.isFile()) return 'nothing';
-  return { path, isFolder, sizeBytes: isFolder ? 0 : stats.size, mtimeUs: modifyTimeUs(stats), inode: stats.ino };
+  return {
+    path,
+    isFolder,
+    sizeBytes: isFolder ? 0 : stats.size,
+    mtimeUs: modifyTimeUs(stats),
+    inode: toldInode(path, stats, volume),
+  };
 }

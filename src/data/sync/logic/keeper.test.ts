@@ -7,6 +7,7 @@ import { Fault, unavailable } from '#kernel/fault.ts';
 import { until } from '#kernel/testing/engines.ts';
 import { index } from '../../index/main.ts';
 import { startDataPlatform } from '../../testing/data-platform.ts';
+import { exactVolume } from '../../volume.ts';
 import { startKeeper } from '../testing/keeper.ts';
 import { PassProgress } from './pass-progress.ts';
 
@@ -281,8 +282,8 @@ test('what was written just now is looked at once more', async (t) => {
 });
 
 for (const volume of [
-  { ignoresCase: true, ignoresComposition: true },
-  { ignoresCase: false, ignoresComposition: true },
+  { ...exactVolume, ignoresCase: true, ignoresComposition: true },
+  { ...exactVolume, ignoresComposition: true },
 ])
   test(`names are composed where a volume takes both forms for one${volume.ignoresCase ? ', and case does not matter' : ''}`, async (t) => {
     const { root, pass, paths, keeper } = await startKeeper(t, { volume });

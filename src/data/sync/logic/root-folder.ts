@@ -1,33 +1,40 @@
 import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { modifyTimeUs } from '#lib/file-etag.ts';
+import type { Volume } from '../../volume.ts';
 import { folderMissing } from './decisions.ts';
 import type { TreeEntry } from './entry.ts';
 import { isPrivate } from './private-path.ts';
 import type { Mounts, Root } from './storage.ts';
+import { toldInode } from './told-inode.ts';
 
-/** The datasource's folder itself: with its disk it comes, goes, or is another than before. */
+/**
+ * The datasource's folder itself: with its disk it comes, goes, or is another than before. Where inodes are made up, its disk has to do
+ * for telling which it is.
+ */
 export class RootFolder implements Root {
   /** Absolute. */
   readonly #path: string;
   readonly #mounts: Mounts;
+  readonly #volume: Pick<Volume, 'hasInodes'>;
   /** That of the folder that was compared last; 0: none was. */
   #inode = 0;
 
-  constructor(path: string, mounts: Mounts) {
+  constructor(path: string, mounts: Mounts, volume: Pick<Volume, 'hasInodes'>) {
     this.#path = path;
     this.#mounts = mounts;
+    this.#volume = volume;
   }
 
   see(): TreeEntry {
     const stats = this.#stats();
     if (!stats) throw folderMissing(this.#path);
-    return { path: '', isFolder: true, sizeBytes: 0, mtimeUs: modifyTimeUs(stats), inode: stats.ino };
+    return { path: '', isFolder: true, sizeBytes: 0, mtimeUs: modifyTimeUs(stats), inode: this.#identity(stats) };
   }
 
   isSame(): boolean {
     const stats = this.#stats();
-    return stats !== undefined && (this.#inode === 0 || stats.ino === this.#inode);
+    return stats !== undefined && (this.#inode === 0 || this.#identity(stats) === this.#inode);
   }
 
   take(inode: number): boolean {
@@ -48,7 +55,12 @@ export class RootFolder implements Root {
   async state(): Promise<string> {
     // Missing or unreadable counts as empty: asked again soon, and told in words by the next pass.
     const isEmpty = await this.isEmpty().catch(() => true);
-    return `${this.#stats()?.ino ?? 'nothing'} ${isEmpty} ${this.#mounts.areThere()}`;
+    const stats = this.#stats();
+    return `${stats ? this.#identity(stats) : 'nothing'} ${isEmpty} ${this.#mounts.areThere()}`;
+  }
+
+  #identity(stats: Stats): number {
+    return toldInode('', stats, this.#volume);
   }
 
   #stats(): Stats | undefined {

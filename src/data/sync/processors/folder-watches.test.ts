@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { temporaryFolder, until } from '#kernel/testing/engines.ts';
-import { exactVolume } from '../logic/volume.ts';
+import { exactVolume } from '../../volume.ts';
 import { createFolderWatches } from './folder-watches.ts';
 
 function start(t: TestContext) {

@@ -2,10 +2,11 @@ import { type FSWatcher, readFileSync, watch } from 'node:fs';
 import { basename } from 'node:path';
 import { inFolder, isWithin, nameOf } from '#lib/tree-path.ts';
 import type { DatasourceKind } from '../../plan.ts';
+import type { Volume } from '../../volume.ts';
 import { isMissing } from '../logic/disk-errors.ts';
 import { diskPath } from '../logic/disk-path.ts';
 import { isPrivate } from '../logic/private-path.ts';
-import { nameText, type Volume } from '../logic/volume.ts';
+import { nameText } from '../logic/volume-names.ts';
 
 export interface FolderWatchesOptions {
   readonly root: string;

@@ -5,11 +5,11 @@ import { type Sync, SyncStatus_State, type SyncStatusSchema } from '#gen/cellar/
 import type { Client } from '#kernel/calls/client.ts';
 import type { Implementation } from '#kernel/calls/dispatcher.ts';
 import { rest } from '#lib/rest.ts';
+import type { Volume } from '../../volume.ts';
 import type { Keeper } from '../logic/keeper.ts';
 import { PassProgress } from '../logic/pass-progress.ts';
 import type { Pausing } from '../logic/pausing.ts';
 import type { RemoteHints } from '../logic/remote-hints.ts';
-import type { Volume } from '../logic/volume.ts';
 import type { DonePass, FullPasses } from '../processors/full-passes.ts';
 import { blockedMessage, notificationsMessage, progressMessage, skippedMessages } from './messages.ts';
 

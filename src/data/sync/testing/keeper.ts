@@ -3,11 +3,11 @@ import { silentLog } from '#kernel/log.ts';
 import { index } from '../../index/main.ts';
 import type { DatasourceKind } from '../../plan.ts';
 import { type DataPlatform, startDataPlatform } from '../../testing/data-platform.ts';
+import { exactVolume, type Volume } from '../../volume.ts';
 import { Disk } from '../logic/disk.ts';
 import { Keeper, type KeeperOptions } from '../logic/keeper.ts';
 import { DiskMounts } from '../logic/mounts.ts';
 import { PassProgress } from '../logic/pass-progress.ts';
-import { exactVolume, type Volume } from '../logic/volume.ts';
 import { noWatches } from '../logic/watches.ts';
 
 export interface KeeperSetup extends Partial<Omit<KeeperOptions, 'limits'>> {
