@@ -17,6 +17,10 @@ export interface StreamAnswerOptions {
   readonly write: WriteJson;
   /** Id of a message for `Last-Event-ID`; undefined: it has none. */
   readonly idOf: (message: Message) => string | undefined;
+  /** Asked before each message and while nothing happens: a stream outlives what let its reader in. Errors: why it ends. */
+  readonly assertStillMay: () => unknown;
+  /** Ends the call behind the stream. */
+  readonly end: () => void;
 }
 
 /** How a stream of messages looks on the wire. */
@@ -70,16 +74,29 @@ export async function sendStream(
     'x-accel-buffering': 'no',
   });
   response.flushHeaders();
-  const heartbeat = setInterval(() => response.write(format.keepAlive), options.keepAliveMs);
+  let withdrawn: unknown;
+  const beat = async (): Promise<void> => {
+    try {
+      await options.assertStillMay();
+      if (!response.writableEnded) response.write(format.keepAlive);
+    } catch (error) {
+      withdrawn = error;
+      options.end();
+    }
+  };
+  const heartbeat = setInterval(() => void beat(), options.keepAliveMs);
   try {
     for (let next = await beginning; !next.done; next = await iterator.next()) {
+      const asked = options.assertStillMay();
+      if (asked instanceof Promise) await asked;
       await writePiece(response, format.message(options.write(next.value), options.idOf(next.value)));
       heartbeat.refresh();
     }
+    if (withdrawn !== undefined) throw withdrawn;
     response.end(format.end);
   } catch (error) {
     if (response.destroyed) throw error;
-    const fault = Fault.from(error);
+    const fault = Fault.from(withdrawn ?? error);
     response.end(format.fault(JSON.stringify(problemOf(fault, options.trace.traceId))));
   } finally {
     clearInterval(heartbeat);

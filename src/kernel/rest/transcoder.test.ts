@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { unauthenticated } from '../fault.ts';
 import type { Problem } from './problem.ts';
-import { type ServedSample, serveSample } from './testing/serve-sample.ts';
+import { type ServedSample, sampleUser, serveSample } from './testing/serve-sample.ts';
 
 const auth = { authorization: 'Bearer good' };
 
@@ -251,6 +252,23 @@ test('a stream is server-sent events when they are asked for', async () => {
   const reader = response.body?.getReader();
   assert.equal(new TextDecoder().decode((await reader?.read())?.value), ': still here\n\n');
   await reader?.cancel();
+  await until(served.state, 'count: canceled');
+});
+
+test('a stream ends when what let its reader in is withdrawn, before its next message and while there is none', async () => {
+  let asked = 0;
+  // The first question is that of the request itself.
+  const admit = (): typeof sampleUser => {
+    asked += 1;
+    if (asked > 3) throw unauthenticated('The token is not known', { reason: 'token_unknown' });
+    return sampleUser;
+  };
+  await using served = await serveSample({ keepAliveMs: 20, admit });
+  const busy = (await (await ask(served, '/api/v1/count?to=9')).text()).split('\n').filter(Boolean);
+  assert.deepEqual([busy.length, /number 2/.test(busy[1] ?? ''), /token_unknown/.test(busy[2] ?? '')], [3, true, true]);
+  asked = 0;
+  const idle = await (await ask(served, '/api/v1/count?to=0&hang=true')).text();
+  assert.match(idle, /^\n+\{"@error":.*token_unknown/);
   await until(served.state, 'count: canceled');
 });
 

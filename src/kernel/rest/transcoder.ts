@@ -174,7 +174,9 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   }
 
   async function answerStream(served: Served, { request, response, trace, message, callOptions }: Exchange): Promise<void> {
-    const answers = served.call(message, callOptions) as AsyncIterable<Message>;
+    const ended = new AbortController();
+    const signal = AbortSignal.any([callOptions.signal, ended.signal].filter((one) => one !== undefined));
+    const answers = served.call(message, { ...callOptions, signal }) as AsyncIterable<Message>;
     const { responseField } = served;
     const idOf = positionOf(responseField?.message.field ?? served.method.output.field);
     await sendStream(request, response, responseField ? parts(responseField, answers) : answers, {
@@ -183,6 +185,8 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       keepAliveMs,
       write: served.write,
       idOf,
+      assertStillMay: () => options.admit(served.method, request),
+      end: () => ended.abort(),
     });
   }
 
