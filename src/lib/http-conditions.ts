@@ -1,3 +1,5 @@
+import { parseHttpDate } from './http-date.ts';
+
 /** The conditional headers of a request, as sent; times in milliseconds since 1970. */
 export interface Conditions {
   readonly ifMatch?: string | undefined;
@@ -35,6 +37,12 @@ export function decideWrite(conditions: Conditions, current: Subject | undefined
     if (!matches(ifMatch, current.etag)) return 'failed';
   }
   return ifNoneMatch !== undefined && current !== undefined && matches(ifNoneMatch, current.etag) ? 'failed' : 'proceed';
+}
+
+/** Is a part wanted, or the whole, since it has changed? `If-Range` is a strong ETag or an exact date. Source: RFC 9110, 13.1.5. */
+export function isSameForRange(ifRange: string, { etag, mtimeMs }: Subject): boolean {
+  if (ifRange.startsWith('"')) return ifRange === `"${etag}"`;
+  return parseHttpDate(ifRange) === Math.floor(mtimeMs / 1_000) * 1_000;
 }
 
 function matches(header: string, etag: string): boolean {

@@ -167,6 +167,19 @@ test('GetObject_ranges', async (t) => {
     const answer = await client.send('GET', '/photos/a', { headers: { range } });
     assert.deepEqual([answer.status, answer.text, answer.headers['content-range']], [status, text, contentRange]);
   }
+  const { etag, 'last-modified': modified } = (await client.send('HEAD', '/photos/a')).headers;
+  for (const [ifRange, status] of [
+    [String(etag), 206],
+    [String(modified), 206],
+    ['"other"', 200],
+    [`W/${etag}`, 200],
+    ['Mon, 01 Jan 2001 00:00:00 GMT', 200],
+  ] as const)
+    assert.equal(
+      (await client.send('GET', '/photos/a', { headers: { range: 'bytes=0-0', 'if-range': ifRange } })).status,
+      status,
+      ifRange,
+    );
   const missed = await client.send('GET', '/photos/a', { headers: { range: 'bytes=10-' } });
   assert.deepEqual([missed.status, missed.code, missed.headers['content-range']], [416, 'InvalidRange', 'bytes */10']);
 });

@@ -3,7 +3,7 @@ import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { anyUnpack, timestampMs } from '@bufbuild/protobuf/wkt';
 import { type ContentInfo, ContentInfoSchema } from '#gen/cellar/kernel/v1/content_pb.ts';
 import type { HttpBody } from '#gen/google/api/httpbody_pb.ts';
-import { decideRead } from '#lib/http-conditions.ts';
+import { decideRead, isSameForRange } from '#lib/http-conditions.ts';
 import { formatHttpDate, parseHttpDate } from '#lib/http-date.ts';
 import { sandboxPolicy } from '#lib/sandbox-policy.ts';
 import { Code, Fault, failedPrecondition } from '../fault.ts';
@@ -40,7 +40,12 @@ export async function sendContent(
     let first = await iterator.next();
     let info = first.done ? undefined : infoOf(first.value);
     const ifRange = headers['if-range'] as string | undefined;
-    if (part && info && ifRange !== undefined && !isSame(ifRange, info)) {
+    if (
+      part &&
+      info &&
+      ifRange !== undefined &&
+      !isSameForRange(ifRange, { etag: info.etag, mtimeMs: modifiedMs(info) ?? Number.NaN })
+    ) {
       await iterator.return?.();
       part = undefined;
       iterator = open(whole)[Symbol.asyncIterator]();
@@ -149,11 +154,4 @@ function conditionsOf({ headers }: IncomingMessage) {
     ifModifiedSinceMs: parseHttpDate(headers['if-modified-since']),
     ifUnmodifiedSinceMs: parseHttpDate(headers['if-unmodified-since']),
   };
-}
-
-/** `If-Range`: a strong ETag or an exact date. */
-function isSame(ifRange: string, info: ContentInfo): boolean {
-  if (ifRange.startsWith('"')) return ifRange === `"${info.etag}"`;
-  const timeMs = modifiedMs(info);
-  return timeMs !== undefined && parseHttpDate(ifRange) === Math.floor(timeMs / 1000) * 1000;
 }

@@ -1,4 +1,5 @@
 import { type ByteRange, parseRange, rangeSizeBytes } from '#lib/byte-range.ts';
+import { isSameForRange } from '#lib/http-conditions.ts';
 import type { S3Answer } from '../answer.ts';
 import type { ObjectInfo } from '../backend.ts';
 import type { S3Call } from '../call.ts';
@@ -30,7 +31,8 @@ export async function getObject(call: S3Call): Promise<S3Answer> {
 /** Decides conditions and range against the object that was opened. Errors: `NotModified`, `PreconditionFailed`, `InvalidRange`. */
 export function selectRange({ headers, query }: S3Call, info: ObjectInfo): ByteRange | undefined {
   assertReadable(readConditions(headers), info);
-  const header = headers.get('range');
+  const ifRange = headers.get('if-range');
+  const header = ifRange === undefined || isSameForRange(ifRange, info) ? headers.get('range') : undefined;
   const partNumber = query.get('partNumber');
   if (partNumber !== undefined) {
     if (header !== undefined)
