@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, type TestContext, test } from 'node:test';
 import { AgentType } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { markedProcesses } from './agents/process/processes.ts';
+import { fabricMissing } from './agents/testing/fabric-release.ts';
 import {
   type ChainGround,
   etcdScenario,
@@ -26,12 +27,9 @@ async function ground(t: TestContext, portFirst: number): Promise<ChainGround> {
   return { fleet, host: 'local', kill: tell('SIGKILL'), freeze: tell('SIGSTOP'), thaw: tell('SIGCONT') };
 }
 
-const lostOf = (programs: readonly string[]): readonly string[] =>
-  programs.filter((program) => spawnSync(program, ['--version']).error);
-
 /** Why programs cannot be run here, or undefined; under CI a missing one is an error. */
 function missing(packages: string, ...programs: readonly string[]): string | undefined {
-  const lost = lostOf(programs);
+  const lost = programs.filter((program) => spawnSync(program, ['--version']).error);
   if (lost.length === 0) return undefined;
   const reason = `${lost.join(' and ')} not on the PATH; enable with: apt-get install ${packages}`;
   if (process.env['CI']) throw new Error(reason);
@@ -52,10 +50,7 @@ describe('clusters of local processes', { concurrency: true }, () => {
     await natsScenario(await ground(t, 23_200));
   });
 
-  // No package has them, so they are not asked for under CI either.
-  const noFabric = lostOf(['orderer', 'peer', 'osnadmin', 'configtxgen']);
-  const whyNot = `${noFabric.join(', ')} not on the PATH; enable with the programs of a Hyperledger Fabric release`;
-  test('Hyperledger Fabric', { skip: noFabric.length > 0 && whyNot }, async (t) => {
+  test('Hyperledger Fabric', { skip: fabricMissing() ?? false }, async (t) => {
     await fabricScenario(await ground(t, 23_300));
   });
 

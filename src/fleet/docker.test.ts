@@ -6,14 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { disksMissing, mountDisk } from '#acceptance/disk.ts';
-import { Cluster_Health } from '#gen/cellar/fleet/v1/clusters_pb.ts';
+import { type Cluster, Cluster_Health } from '#gen/cellar/fleet/v1/clusters_pb.ts';
 import { AgentType, HostStatus_State } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { Fault } from '#kernel/fault.ts';
 import { until } from '#kernel/testing/engines.ts';
 import { dockerMissing, startDocker, type TestDocker } from './agents/testing/docker-engines.ts';
+import { fabricMissing } from './agents/testing/fabric-release.ts';
 import { registryMissing, startRegistry } from './agents/testing/registry.ts';
 import { imageMissing, importImage, type TestImage } from './agents/testing/test-images.ts';
-import { type ChainGround, etcdScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
+import { type ChainGround, etcdScenario, fabricScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
 import { containerGround } from './testing/container-ground.ts';
 import { operator, startFleet, userNamed } from './testing/fleet-platform.ts';
 import { poolScenario } from './testing/pool-scenario.ts';
@@ -33,6 +34,14 @@ async function ground(t: TestContext, name: TestImage, portFirst: number): Promi
   return await containerGround(t, { type: AgentType.DOCKER, address, engines: [docker], image, portFirst });
 }
 
+/** This machine's address in the network of a cluster. */
+async function outsideOf({ name }: Cluster): Promise<string> {
+  const networks = await engine?.docker.listNetworks({ filters: { label: [`cellar.cluster=${name}`] } });
+  const gateway = networks?.[0]?.IPAM?.Config?.[0]?.Gateway;
+  if (gateway === undefined) throw new Error(`Cluster "${name}" has no network`);
+  return gateway;
+}
+
 // At the same time, since they mostly wait.
 describe('clusters of containers', { skip: skip ?? false, concurrency: true }, () => {
   test('litecoin', async (t) => litecoinScenario(await ground(t, 'litecoin', 23_300)));
@@ -45,6 +54,9 @@ describe('clusters of containers', { skip: skip ?? false, concurrency: true }, (
     await poolScenario({ fleet, type: AgentType.DOCKER, address: engine.address, parameters: { image }, portFirst: 23_600 });
   });
   test('NATS', async (t) => natsScenario(await ground(t, 'nats', 23_500)));
+  test('Hyperledger Fabric', { skip: fabricMissing() ?? false }, async (t) => {
+    await fabricScenario(await ground(t, 'fabric', 23_800), outsideOf);
+  });
 });
 
 test('an engine is killed and comes back: what was not known is told so, and what is used is not destroyed', {

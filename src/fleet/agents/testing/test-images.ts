@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type Docker from 'dockerode';
+import { fabricFiles, fabricRelease } from './fabric-release.ts';
 
 /** Programs of this machine that images are made of, by the images' names. */
 const programs = {
@@ -12,6 +13,7 @@ const programs = {
   etcd: ['/usr/bin/etcd'],
   nats: ['/usr/sbin/nats-server'],
   anvil: ['anvil'],
+  fabric: fabricFiles.programs,
 } as const;
 
 export type TestImage = keyof typeof programs;
@@ -26,6 +28,7 @@ export function imageMissing(...images: readonly TestImage[]): string | undefine
 }
 
 function pathOf(program: string): string {
+  if (fabricFiles.programs.includes(program)) return join(fabricRelease() ?? '/nowhere', program);
   if (program !== 'anvil') return program;
   try {
     const name = `@foundry-rs/anvil-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
@@ -48,6 +51,7 @@ export async function importImage(docker: Docker, image: TestImage, prefix = 'ce
     for (const applet of spawnSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean))
       if (applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet));
     for (const program of programs[image]) add(root, pathOf(program));
+    if (image === 'fabric') addFabric(root, fabricRelease() ?? '');
     chmodSync(join(root, 'tmp'), 0o1777);
     const archive = `${root}.tar`;
     const { status, stderr } = spawnSync('tar', ['-C', root, '-cf', archive, '.'], { encoding: 'utf8' });
@@ -72,5 +76,17 @@ function add(root: string, program: string): void {
     const target = join(root, path);
     mkdirSync(dirname(target), { recursive: true });
     if (!existsSync(target)) copyFileSync(realpathSync(path), target);
+  }
+}
+
+/** Where the release's own images have what is beside their programs. */
+function addFabric(root: string, release: string): void {
+  const places = {
+    'etc/hyperledger/fabric': fabricFiles.configuration,
+    'opt/hyperledger/ccaas_builder/bin': fabricFiles.builder,
+  };
+  for (const [folder, paths] of Object.entries(places)) {
+    mkdirSync(join(root, folder), { recursive: true });
+    for (const path of paths) copyFileSync(join(release, path), join(root, folder, basename(path)));
   }
 }

@@ -42,3 +42,25 @@ test('a member that was started again has its time to answer before all are', ()
     ['stop'],
   );
 });
+
+test('members that are made one after another, as after a restore, are one repair; one that ends is another', () => {
+  const names = ['first', 'second', 'third'];
+  const members = names.map((name, at) => ({ name, role: name, after: names.slice(0, at) }));
+  let cluster: ClusterRecord = { ...used, members };
+  const look = (up: readonly string[], down: readonly string[], nowMs: number) => {
+    const found = [...up.map((name) => seen(name, 'running')), ...down.map((name) => seen(name, 'exited'))];
+    const observation = { members: found, leftovers: [] };
+    const { actions, changes } = planCluster({ cluster, observation, verdict: undefined, nowMs, limits, mayRebuild: true });
+    cluster = { ...cluster, ...changes };
+    return actions.flatMap((action) => (action.kind === 'create' || action.kind === 'start' ? action.members : []));
+  };
+  for (const [at, name] of names.entries()) {
+    assert.deepEqual(look(names.slice(0, at), [], 1_000_000 + at * 3000), [name]);
+    assert.equal(cluster.repairs, 1);
+  }
+  assert.deepEqual(look(['first', 'second'], ['third'], 1_008_000), ['third']);
+  assert.equal(cluster.repairs, 2);
+  const endMs = 1_008_000 + limits.graceMs;
+  assert.deepEqual(look(['first', 'second'], [], endMs), ['third'], 'what is still not there is tried again');
+  assert.equal(cluster.repairs, 3);
+});

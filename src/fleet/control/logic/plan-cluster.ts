@@ -195,9 +195,11 @@ function keeping(input: PlanInput, { own, sweep, missing, ended, unknown }: Kept
     const actions: Action[] = [];
     if (ended.length > 0) actions.push({ kind: 'start', members: ended, why: message });
     if (missing.length > 0) actions.push({ kind: 'create', members: missing });
+    // What an engine makes member by member, some of them after others, is one try.
+    const isSameTry = ended.length === 0 && cluster.repairs > 0 && nowMs - cluster.sinceMs < limits.graceMs;
     // Who was just started needs a moment before it answers.
-    const again = { ...tried(input), failures: 0, successes: 0, sinceMs: nowMs };
-    return plan(input, 'ready', health, [...actions, ...sweep], limits.soonMs, again, down);
+    const again = isSameTry ? { repairAfterMs: nowMs + limits.repair.firstMs } : { ...tried(input), sinceMs: nowMs };
+    return plan(input, 'ready', health, [...actions, ...sweep], limits.soonMs, { ...again, failures: 0, successes: 0 }, down);
   }
   if (!verdict || verdict.health === 'unknown' || unknown.length === cluster.members.length)
     return plan(input, 'ready', 'unknown', sweep, limits.soonMs, {}, verdict);
