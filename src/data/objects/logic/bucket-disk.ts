@@ -10,7 +10,7 @@ import type { ContentCoding } from './content-coding.ts';
 import { type Directory, openDirectory } from './directory.ts';
 import { createFolderNames, type FolderNames } from './folder-names.ts';
 import { createFolderPlace, type FolderPlace } from './folder-place.ts';
-import { fstat, lookAt, mkdir, readdir, remove, writeFault } from './fs.ts';
+import { fstat, lookAt, mkdir, readdir, writeFault } from './fs.ts';
 import { createGate, type Gate } from './gate.ts';
 import { privateFolder } from './key-path.ts';
 import { removeTree } from './remove-tree.ts';
