@@ -1,3 +1,4 @@
+import { type ChecksumAlgorithm, checksumAlgorithms } from '#lib/checksum.ts';
 import { isoTime } from '#lib/iso-time.ts';
 import { uriEncode } from '#lib/uri-encode.ts';
 import { escapeXml } from '#lib/xml.ts';
@@ -86,10 +87,17 @@ export function contentsText(objects: readonly ListedObject[], { encode }: ListP
   return text;
 }
 
+/** Made once: a word in capitals for each of a million objects is a text of its own. */
+const algorithmTags: Readonly<Record<string, string>> = Object.fromEntries(
+  checksumAlgorithms.map((algorithm) => [algorithm, `<ChecksumAlgorithm>${algorithm.toUpperCase()}</ChecksumAlgorithm>`]),
+);
+
 function checksumText(checksums: Checksums): string {
   let text = '';
-  for (const [algorithm, value] of Object.entries(checksums))
-    text += `<ChecksumAlgorithm>${algorithm.toUpperCase()}</ChecksumAlgorithm><ChecksumType>${value.includes('-') ? 'COMPOSITE' : 'FULL_OBJECT'}</ChecksumType>`;
+  for (const algorithm in checksums) {
+    const isComposite = checksums[algorithm as ChecksumAlgorithm]?.includes('-');
+    text += `${algorithmTags[algorithm]}<ChecksumType>${isComposite ? 'COMPOSITE' : 'FULL_OBJECT'}</ChecksumType>`;
+  }
   return text;
 }
 

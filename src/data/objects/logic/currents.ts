@@ -30,7 +30,8 @@ export async function createCurrents(
   const rowOf = await lookUpRows(disk.store, disk.bucket, runsOf(candidates));
   const found: (Current | undefined)[] = [];
   let looked = 0;
-  for (const { key, isPrefix, isFirst } of candidates) {
+  for (let index = 0; index < candidates.length; index++) {
+    const { key, isPrefix, isFirst } = candidates[index]!;
     if (isPrefix) {
       found.push(undefined);
       continue;
@@ -39,7 +40,12 @@ export async function createCurrents(
     // Even an empty map makes its key one of the engine's known texts, which costs a quarter of looking at the file.
     const hard = hardObjects.size === 0 ? undefined : hardObjects.get(key);
     const isFolder = key.endsWith('/');
-    const looking = isFirst && !(isFolder && hard) ? plainOf(disk, key, rowOf) : undefined;
+    const isPlain = isFirst && !(isFolder && hard);
+    const looking = !isPlain
+      ? undefined
+      : isFolder
+        ? folderOf(disk, key, rowOf, isInside(candidates[index + 1], key))
+        : fileOf(disk, key, rowOf);
     const plain = looking instanceof Promise ? await looking : looking;
     found.push(plain ?? hardOf(key, hard));
   }
@@ -49,9 +55,8 @@ export async function createCurrents(
 const hardOf = (key: string, hard: HardObject | undefined): Current | undefined =>
   hard && { line: listed(key, hard.stats, hard.row), row: hard.row };
 
-/** What is at the place of a key that a walk found. */
-const plainOf = (disk: BucketDisk, key: string, rowOf: RowLookup): Current | undefined | Promise<Current | undefined> =>
-  key.endsWith('/') ? folderOf(disk, key, rowOf) : fileOf(disk, key, rowOf);
+/** Whether the walk has just found a file or folder in this one. */
+const isInside = (next: Candidate | undefined, folder: string): boolean => next?.isFirst === true && next.key.startsWith(folder);
 
 function fileOf(disk: BucketDisk, key: string, rowOf: RowLookup): Current | undefined {
   const stats = disk.lookAt(`${disk.root}/${key}`);
@@ -60,12 +65,19 @@ function fileOf(disk: BucketDisk, key: string, rowOf: RowLookup): Current | unde
   return { line: listed(key, stats, row), row };
 }
 
-async function folderOf(disk: BucketDisk, key: string, rowOf: RowLookup): Promise<Current | undefined> {
+/** A promise only where nobody has looked into the folder. */
+function folderOf(
+  disk: BucketDisk,
+  key: string,
+  rowOf: RowLookup,
+  isInhabited: boolean,
+): Current | undefined | Promise<Current | undefined> {
   const stats = disk.lookAt(`${disk.root}/${key.slice(0, -1)}`);
   if (!stats?.isDirectory()) return undefined;
   const row = rowOf(key, stampOf(stats));
-  if (row?.kind === 'implicit' || (!row && !(await isEmpty(disk, key)))) return undefined;
-  return { line: listed(key, stats, row), row };
+  if (row?.kind === 'implicit' || (!row && isInhabited)) return undefined;
+  const current = { line: listed(key, stats, row), row };
+  return row ? current : isEmpty(disk, key).then((is) => (is ? current : undefined));
 }
 
 async function isEmpty({ names }: BucketDisk, key: string): Promise<boolean> {

@@ -24,7 +24,8 @@ export async function listFolder(
   let count = 0;
   for (let isEnd = false; count <= limit && !isEnd; ) {
     const candidates: Candidate[] = [];
-    while (candidates.length <= limit - count) {
+    // Most folders are no objects, so some more are looked at than the page has room for.
+    for (let [room, folders] = [limit - count, limit / 4]; candidates.length <= room; ) {
       const next = nextCandidate(sources, query, (key, having) => {
         if (having.includes(hard)) hardObjects.set(key, hard.current());
       });
@@ -32,6 +33,7 @@ export async function listFolder(
       isEnd = candidate === undefined;
       if (!candidate) break;
       candidates.push(candidate);
+      if (!candidate.isPrefix && candidate.key.endsWith('/') && --folders >= 0) room += 1;
     }
     const currents = await createCurrents(disk, candidates, hardObjects);
     for (const [index, { key, isPrefix }] of candidates.entries()) {

@@ -27,6 +27,8 @@ export function walkFolder(folderNames: Pick<FolderNames, 'of'>, prefix: string,
   const stack: Frame[] = [];
   let pending: string | undefined = '';
   let skipped: string | undefined;
+  /** A key after `after` was found, and so are all others. */
+  let isPast = false;
 
   /** A promise when the names are not there at once. */
   function enter(folder: string): Promise<void> | undefined {
@@ -70,7 +72,8 @@ export function walkFolder(folderNames: Pick<FolderNames, 'of'>, prefix: string,
         return undefined;
       }
       if (key.endsWith('/') && (isInside || prefix.startsWith(key))) pending = key;
-      if (isInside && compareUtf8(key, after) > 0) return key;
+      isPast ||= isInside && compareUtf8(key, after) > 0;
+      if (isInside && isPast) return key;
     }
   }
 
