@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
@@ -90,6 +90,31 @@ test('a chain is saved, goes on, and is put back; kills do not matter; a dump te
     const lost = await product.rest('POST', `${path}/nothing:restore`, { json: {} });
     assert.equal(lost.status, 404);
     assert.equal(((await lost.json()) as { reason: string }).reason, 'snapshot_missing');
+  });
+
+  await t.test('downloaded by the command and by REST, and put into another cluster', async () => {
+    const file = join(product.tmp, 'first.tar');
+    assert.match(await run('cluster', 'snapshot', 'download', name, 'first', '--output', file), /keys/);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    execFileSync('tar', ['-xf', file, '-C', product.tmp]);
+    execFileSync('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], { cwd: join(product.tmp, 'first') });
+    const answer = await product.rest('GET', `/api/v1/clusters/${name}/snapshots/first/archive`);
+    assert.equal(answer.headers.get('content-type'), 'application/x-tar');
+    assert.ok(Buffer.from(await answer.arrayBuffer()).equals(readFileSync(file)), 'the same bytes each time');
+    const none = await product.cli('cluster', 'snapshot', 'download', name, 'nothing', '--output', join(product.tmp, 'none'));
+    assert.deepEqual([none.exitCode, existsSync(join(product.tmp, 'none'))], [3, false], none.stderr);
+
+    await run('host', 'update', 'local', '--capacity', '2');
+    const other = await product.json<{ id: string; cluster: ClusterView }>('apply', 'evm-dev', '--multiple', '--wait', '60');
+    const restore = ['cluster', 'snapshot', 'restore', name, 'first', '--into'];
+    assert.match(await run(...restore, other.cluster.name, '--yes'), /Done: restore of cluster/);
+    assert.equal(await rpc(other.cluster.endpoints['rpc'] ?? '', 'eth_getBalance', early, 'latest'), '0x7');
+    await run('release', other.cluster.name);
+    const unused = await product.cli(...restore, other.cluster.name, '--yes');
+    assert.ok([4, 6].includes(unused.exitCode), `not into one that is nobody's: ${unused.stderr}`);
+    assert.equal((await product.cli(...restore, 'nowhere', '--yes')).exitCode, 3);
+    await run('cluster', 'delete', other.cluster.name, '--yes');
+    await run('host', 'update', 'local', '--capacity', '1');
   });
 
   await t.test('all of Cellar is killed while it saves, and while it puts back', async () => {

@@ -18,7 +18,7 @@ function missing(program: string, packages: string): string | false {
 
 async function localGround(t: TestContext, portFirst: number): Promise<ChainGround> {
   const fleet = await startFleet(t);
-  const spec = { type: AgentType.PROCESS, capacity: 1, portFirst, portLast: portFirst + 99 };
+  const spec = { type: AgentType.PROCESS, capacity: 3, portFirst, portLast: portFirst + 99 };
   await fleet.as(operator).hosts.createHost({ host: { name: 'local', spec } });
   const unused = () => Promise.reject(new Error('This is not asked here'));
   return { fleet, host: 'local', kill: unused, freeze: unused, thaw: unused };

@@ -10,6 +10,7 @@ import { enumWord, formatAge, formatBytes } from '../output/format.ts';
 import { allPages } from './all-pages.ts';
 import { followOperation, type WaitOptions } from './follow-operation.ts';
 import { client } from './support.ts';
+import { writeWhole } from './write-whole.ts';
 
 /** Of all clusters that one may see. */
 const all = '-';
@@ -50,20 +51,42 @@ export async function listClusterSnapshots(context: CliContext, cluster: string 
   );
 }
 
+/** Writes a snapshot to a file. */
+export async function downloadClusterSnapshot(
+  context: CliContext,
+  cluster: string,
+  name: string,
+  { output: path }: { readonly output?: string },
+): Promise<void> {
+  const { output, signal } = context;
+  const to = path ?? `${cluster}.${name}.tar`;
+  const snapshots = await client(context, Snapshots);
+  if (!(await writeWhole(context, to, snapshots.downloadSnapshot({ cluster, name }, { signal })))) return;
+  output.message(
+    `Wrote ${to}. It holds all that members have written, maybe keys too: keep it as such. "sha256sum -c SHA256SUMS" checks what was unpacked.`,
+  );
+}
+
 export interface RestoreOptions extends WaitOptions {
   readonly yes?: boolean;
+  /** Another cluster. */
+  readonly into?: string;
 }
 
 export async function restoreClusterSnapshot(
   context: CliContext,
   cluster: string,
   name: string,
-  { yes, wait = true }: RestoreOptions,
+  { yes, wait = true, into = '' }: RestoreOptions,
 ): Promise<void> {
   const snapshots = await client(context, Snapshots);
   await snapshots.getSnapshot({ cluster, name }, { signal: context.signal });
-  await context.confirm(`Put back snapshot ${name} of cluster ${cluster}? What was written since is lost.`, yes);
-  await followOperation(context, await snapshots.restoreSnapshot({ cluster, name }, { signal: context.signal }), { wait });
+  const question =
+    into === '' || into === cluster
+      ? `Put back snapshot ${name} of cluster ${cluster}? What was written since is lost.`
+      : `Put snapshot ${name} of cluster ${cluster} into cluster ${into}? What that one has written is lost, and it gets the keys of the first.`;
+  await context.confirm(question, yes);
+  await followOperation(context, await snapshots.restoreSnapshot({ cluster, name, into }, { signal: context.signal }), { wait });
 }
 
 export async function deleteClusterSnapshot(

@@ -122,10 +122,28 @@ function registerSnapshots(cluster: CliCommand, context: CliContext): void {
     .completes('cluster', 'none')
     .example('cellar cluster snapshot list', 'What is there to go back to?')
     .action(async (name: string | undefined) => (await actions()).listClusterSnapshots(context, name));
+  snapshot
+    .command('download')
+    .description('Write a snapshot to an archive. It may hold keys that members have written.')
+    .argument('<name>', 'cluster')
+    .argument('<snapshot>', 'as `list` shows it')
+    .completes('cluster', 'none')
+    .option(
+      '-o, --output <file>',
+      'Where to; "-" is standard output. Default: the names of the cluster and the snapshot, with .tar.',
+    )
+    .completesOptions({ output: 'local-path' })
+    .example('cellar cluster snapshot download etcd-a1b2c3 before-upgrade', 'Keep it elsewhere')
+    .action(async (name: string, which: string, options: { output?: string }) =>
+      (await actions()).downloadClusterSnapshot(context, name, which, options),
+    );
   one('restore', 'Stop all members of a cluster, put back what their volumes held, and start them again.')
+    .option('--into <cluster>', 'Into this one instead, of the same blueprint and parameters; it gets the keys of then too.')
     .option('--no-wait', 'Return when the work has begun.')
+    .completesOptions({ into: 'cluster' })
     .example('cellar cluster snapshot restore etcd-a1b2c3 before-upgrade', 'Go back')
-    .action(async (name: string, which: string, options: { yes?: boolean; wait?: boolean }) =>
+    .example('cellar cluster snapshot restore evm-dev-a1b2c3 seed --into evm-dev-d4e5f6', 'Have the same chain twice')
+    .action(async (name: string, which: string, options: { yes?: boolean; wait?: boolean; into?: string }) =>
       (await actions()).restoreClusterSnapshot(context, name, which, options),
     );
   one('delete', 'Delete a snapshot.')

@@ -188,7 +188,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       }),
       engineRpc({ ...parts, engine, figures, people: createPeople(micro), events, planOf }),
       operationsRpc({ ...parts, events }),
-      snapshotsRpc({ ...parts, planOf, files, snapshotLimits }),
+      snapshotsRpc({ ...parts, planOf, files, snapshotLimits, blueprintOf: (digest) => shelf.byDigest(digest) }),
       blueprintsRpc(shelf),
       webhooksRpc(webhooks.parts, webhooks.sender),
       serveStreams([stream], signal),

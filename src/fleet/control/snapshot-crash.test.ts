@@ -98,6 +98,7 @@ async function open(t: TestContext): Promise<Ground> {
   const parts: SnapshotParts = {
     ...{ database, store, driverOf, now, files, fleet: 'f', append: async () => undefined, look: () => undefined },
     ...{ newId: () => `id-${++ids}`, newSecret: () => 'ab', driverFor: unused, blueprint: unused },
+    blueprintOf: async () => pair,
     snapshotLimits: () => ({ countMax: 5, totalBytesMax: 1_000_000 }),
     planOf: async ({ name: cluster, incarnation, parameters, secrets, ports }) =>
       planMembers(pair, { cluster, incarnation, parameters, secrets, ports, agent: 'simulated', publicHost: '127.0.0.1' }),
@@ -199,7 +200,10 @@ test('killed at steps of a restore: all volumes hold what was saved, or none doe
     const snapshot = await simulation.store.snapshot('c', 's');
     assert.ok(snapshot?.state === 'ready', snapshot?.message ?? '');
     for (const place of places) held.set(place, 'two');
-    wasKilled = await play(ground, steps + 1, async () => restoreSnapshot(parts, await clusterOf(ground), snapshot, 'ann'));
+    wasKilled = await play(ground, steps + 1, async () => {
+      const cluster = await clusterOf(ground);
+      return await restoreSnapshot(parts, cluster, snapshot, cluster, 'ann');
+    });
     const [first, second] = places.map((place) => held.get(place));
     assert.equal(first, second);
     const operations = await simulation.store.operations({}, undefined, 9);
@@ -226,7 +230,7 @@ test('killed at steps of a restore after a reset: the keys of the snapshot are t
     const reset = await clusterOf(ground);
     assert.ok(reset.incarnation === 2 && reset.secrets['token'] !== undefined);
     for (const place of placesOf(2)) held.set(place, 'two');
-    const order = async () => restoreSnapshot(parts, await clusterOf(ground), snapshot, 'ann');
+    const order = async () => restoreSnapshot(parts, await clusterOf(ground), snapshot, await clusterOf(ground), 'ann');
     wasKilled = await play(ground, steps + 1, order, [2, 3]);
     const { incarnation, secrets } = await clusterOf(ground);
     const isRestored = incarnation === 3;
@@ -267,7 +271,7 @@ test('given back while it is put back: the next user gets nothing of it', async 
   await ground.live(passesMax);
   const snapshot = await store.snapshot('c', 's');
   assert.ok(snapshot?.state === 'ready' && snapshot.claim === 'claim');
-  await restoreSnapshot(parts, await clusterOf(ground), snapshot, 'ann');
+  await restoreSnapshot(parts, await clusterOf(ground), snapshot, await clusterOf(ground), 'ann');
   // Until the cluster is on its way to the keys of the snapshot.
   while ((await clusterOf(ground)).work?.keys !== 'there') await ground.live(1);
   held.clear();

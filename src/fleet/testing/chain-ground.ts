@@ -32,12 +32,14 @@ export async function apply(
   { fleet, host, image, patienceMs = patienceMsDefault }: ChainGround,
   blueprint: string,
   parameters: Readonly<Record<string, string>>,
+  allowMultiple = false,
 ): Promise<Used> {
   const { engine, clusters } = fleet.as(ann);
   const claim = await engine.apply({
     blueprint,
     parameters: { ...parameters, ...(image === undefined ? {} : { image }) },
     selectors: [{ host }],
+    allowMultiple,
     waitSeconds: Math.ceil(patienceMs / 1000),
   });
   assert.ok(claim.cluster);

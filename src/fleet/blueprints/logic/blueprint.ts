@@ -11,6 +11,8 @@ export interface Blueprint {
   readonly description: string;
   readonly heavy?: boolean;
   readonly agents: readonly AgentType[];
+  /** Volumes hold no address or port of a member, so that another cluster can have them wherever it is. */
+  readonly portable?: boolean;
   /** Template of a whole number; how much of a host's weight a cluster takes. Absent: one for each member. */
   readonly weight?: string;
   readonly parameters?: Readonly<Record<string, Parameter>>;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -82,4 +83,32 @@ test('damage is told before anything is read', async (t) => {
   }
   writeFileSync(join(folder, snapshot.id, 'manifest.json'), '{"format":');
   await assert.rejects(files.check(snapshot, never), withReason('snapshot_damaged'));
+});
+
+test('all of it goes into one archive, with sums; one that is damaged breaks off', async (t) => {
+  const { folder, files } = open(t);
+  await assert.rejects(Array.fromAsync(files.pack(snapshot, never)), withReason('snapshot_missing'));
+  await files.save(snapshot, read, options);
+  const archive = Buffer.concat(await Array.fromAsync(files.pack(snapshot, never)));
+  assert.ok(!archive.includes('hidden'), 'secrets of the cluster are not in it');
+  const out = mkdtempSync(join(tmpdir(), 'cellar-unpacked-'));
+  t.after(() => rmSync(out, { recursive: true, force: true }));
+  execFileSync('tar', ['-xf', '-', '-C', out], { input: archive });
+  const checked = execFileSync('sha256sum', ['-c', 'SHA256SUMS'], { cwd: join(out, 's'), encoding: 'utf8' });
+  assert.equal(checked, 'one.data.tar.zst: OK\ntwo.data.tar.zst: OK\n');
+  assert.equal(statSync(join(out, 's', 'manifest.json')).mode & 0o777, 0o600);
+  for await (const piece of files.pack(snapshot, never)) {
+    assert.ok(piece.length > 0);
+    break; // Whoever leaves early leaves nothing open.
+  }
+  const path = join(folder, snapshot.id, 'two.data.tar.zst');
+  const whole = readFileSync(path);
+  for (const [reason, damage] of [
+    ['snapshot_damaged', () => writeFileSync(path, whole.with(50, (whole[50] ?? 0) ^ 1))],
+    ['snapshot_damaged', () => truncateSync(path, 100)],
+    ['snapshot_missing', () => rmSync(path)],
+  ] as const) {
+    damage();
+    await assert.rejects(Array.fromAsync(files.pack(snapshot, never)), withReason(reason));
+  }
 });

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Transaction } from '#kernel/database/database.ts';
-import { aborted, Code, exhausted, Fault, failedPrecondition } from '#kernel/fault.ts';
+import { aborted, Code, exhausted, Fault, failedPrecondition, permissionDenied } from '#kernel/fault.ts';
+import type { Blueprint } from '../../blueprints/logic/blueprint.ts';
 import type { MembersPlan } from '../../blueprints/logic/plan-members.ts';
+import type { AgentType } from '../../common/words.ts';
 import type { StoredSnapshot, VolumePlace } from '../store/snapshot-store.ts';
 import type { StoredCluster, StoredOperation } from '../store/store.ts';
 import type { ControlParts } from './control-parts.ts';
@@ -19,11 +21,13 @@ export interface SnapshotLimits {
 
 export interface SnapshotParts extends ControlParts {
   readonly planOf: (cluster: StoredCluster) => Promise<MembersPlan>;
+  readonly blueprintOf: (digest: string) => Promise<Blueprint>;
   readonly files: SnapshotFiles;
   readonly snapshotLimits: () => SnapshotLimits;
 }
 
 const probeMs = 10_000;
+const operationsMax = 1000;
 
 /**
  * Has the watchdog stop a cluster's members, copy their volumes, and start them again.
@@ -67,25 +71,45 @@ export async function takeSnapshot(
   );
 }
 
+/** Errors: `failed_precondition` with reason `snapshot_not_ready`. */
+export function assertReady({ name, state }: StoredSnapshot, verb: 'restored' | 'downloaded'): void {
+  if (state === 'ready') return;
+  throw failedPrecondition(`Snapshot "${name}" cannot be ${verb}: it is not whole`, { reason: 'snapshot_not_ready' });
+}
+
 /**
  * Has the watchdog stop a cluster's members, put back what their volumes held, and start them again; one that has other keys by now, since it was
- * reset, is built anew with those of the snapshot first.
- * Errors: as above, and `failed_precondition` with reasons `snapshot_not_ready`, `snapshot_unfit`.
+ * reset, or is another one (`cluster` is not `from`), is built anew with those of the snapshot first.
+ * Errors: as above, and `failed_precondition` with reasons `snapshot_not_ready`, `snapshot_unfit`; `permission_denied` with reason
+ * `snapshot_foreign`.
  */
 export async function restoreSnapshot(
   parts: SnapshotParts,
   cluster: StoredCluster,
   snapshot: StoredSnapshot,
+  from: StoredCluster,
   actor: string,
 ): Promise<StoredOperation> {
+  const isOther = cluster.name !== from.name;
   assertIdle(cluster, 'restore');
-  if (snapshot.state !== 'ready')
-    throw failedPrecondition(`Snapshot "${snapshot.name}" cannot be restored: it is not whole`, { reason: 'snapshot_not_ready' });
-  const why = whyUnfit(snapshot, cluster, await volumesOf(parts, cluster));
+  assertReady(snapshot, 'restored');
+  // Also of operators: whoever has the other cluster would have somebody's data and keys.
+  if (isOther && snapshot.claim !== '' && cluster.owner !== from.owner) {
+    throw permissionDenied(
+      `Snapshot "${snapshot.name}" was taken for another user than the one who has cluster "${cluster.name}"`,
+      {
+        reason: 'snapshot_foreign',
+        hint: 'Both clusters have to be claimed by the same user.',
+      },
+    );
+  }
+  const place = isOther ? await newPlaceOf(parts, cluster, from) : undefined;
+  const why = whyUnfit(snapshot, cluster, await volumesOf(parts, cluster), place);
   if (why)
-    throw failedPrecondition(`Snapshot "${snapshot.name}" does not fit cluster "${cluster.name}" any more: ${why}`, {
-      reason: 'snapshot_unfit',
-    });
+    throw failedPrecondition(
+      `Snapshot "${snapshot.name}" of cluster "${from.name}" does not fit ${isOther ? `cluster "${cluster.name}"` : 'it any more'}: ${why}`,
+      { reason: 'snapshot_unfit' },
+    );
   const keys = isDeepStrictEqual(snapshot.secrets, cluster.secrets) ? {} : ({ keys: 'wanted' } as const);
   return await begin(parts, cluster, { kind: 'load', snapshot: snapshot.id, ...keys }, actor, async () => undefined);
 }
@@ -99,7 +123,7 @@ export async function deleteSnapshot(
 ): Promise<void> {
   const { database, store, append, files } = parts;
   const { id, name } = snapshot;
-  if (cluster.work?.snapshot === id)
+  if (cluster.work?.snapshot === id || (await isRestoring(parts, id)))
     throw failedPrecondition(`Snapshot "${name}" cannot be deleted while it is being taken or restored`, {
       reason: 'snapshot_busy',
       hint: 'Wait for the operation, or cancel it.',
@@ -115,13 +139,46 @@ export async function deleteSnapshot(
   await database.transaction((tx) => store.removeSnapshot(tx, id));
 }
 
+/** Also into another cluster. */
+async function isRestoring({ store }: SnapshotParts, id: string): Promise<boolean> {
+  for (const { goal, name } of await store.runningOperations(operationsMax))
+    if (goal === 'loaded' && (await store.cluster(name))?.work?.snapshot === id) return true;
+  return false;
+}
+
+/** Of another cluster than the one that a snapshot was taken of. */
+export interface NewPlace {
+  /** Types of the hosts, before and now. */
+  readonly agents: readonly [before: AgentType, now: AgentType];
+  readonly isPortable: boolean;
+}
+
+async function newPlaceOf(parts: SnapshotParts, to: StoredCluster, from: StoredCluster): Promise<NewPlace> {
+  const typeOf = async (host: string): Promise<AgentType> => (await parts.store.hostRecord(host))?.spec.type ?? 'process';
+  const { portable: isPortable = false } = await parts.blueprintOf(to.digest);
+  return { agents: [await typeOf(from.host), await typeOf(to.host)], isPortable };
+}
+
+/** Members are reached at ports of the host, so what they have written may name those; elsewhere by their names in a network of their own. */
+const sharesPorts = (agent: AgentType): boolean => agent === 'process' || agent === 'simulated';
+
 /** What of the cluster is not any more as the volumes need it. Result: one reason for people, or nothing. Pure. */
-export function whyUnfit(snapshot: StoredSnapshot, cluster: StoredCluster, volumes: readonly VolumePlace[]): string | undefined {
+export function whyUnfit(
+  snapshot: StoredSnapshot,
+  cluster: StoredCluster,
+  volumes: readonly VolumePlace[],
+  place?: NewPlace,
+): string | undefined {
   if (snapshot.digest !== cluster.digest) return 'its blueprint was another one';
   if (!isDeepStrictEqual(snapshot.parameters, cluster.parameters)) return 'its parameters were others';
   if (!isDeepStrictEqual(snapshot.volumes, volumes)) return 'its members had other volumes';
-  if (!isDeepStrictEqual(snapshot.ports, cluster.ports)) return 'its ports were others';
-  return undefined;
+  const hasPorts = isDeepStrictEqual(snapshot.ports, cluster.ports);
+  if (!place) return hasPorts ? undefined : 'its ports were others';
+  if (place.isPortable) return undefined;
+  const [before, now] = place.agents;
+  if (before !== now) return `it was on a host of type ${before}, and this one is of type ${now}`;
+  if (hasPorts || !sharesPorts(now)) return undefined;
+  return 'its members know each other by ports of their host, which are others here, and would meet those of the first cluster';
 }
 
 function assertIdle({ name, desired, isRecycling, readyMs, work }: StoredCluster, verb: string): void {

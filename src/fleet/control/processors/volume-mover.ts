@@ -175,7 +175,8 @@ function eventOf(
   fault: Fault | undefined,
 ): FleetEvent {
   const { name } = cluster;
-  const which = snapshot?.name ?? 'that is gone';
+  const from = snapshot && snapshot.cluster !== name ? ` of cluster ${snapshot.cluster}` : '';
+  const which = snapshot ? `${snapshot.name}${from}` : 'that is gone';
   const [reason, done, failed] =
     kind === 'save'
       ? [fault ? 'SnapshotFailed' : 'SnapshotReady', `has snapshot ${which}`, `could not be saved as snapshot ${which}`]

@@ -6,7 +6,7 @@ import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
 import { notFound } from '#kernel/fault.ts';
 import { cutPage, decodePlace, pageSizeDefault } from '#kernel/paging.ts';
 import { isOperator, visibleCluster } from '../logic/cluster-access.ts';
-import { deleteSnapshot, restoreSnapshot, type SnapshotParts, takeSnapshot } from '../logic/snapshot-verbs.ts';
+import { assertReady, deleteSnapshot, restoreSnapshot, type SnapshotParts, takeSnapshot } from '../logic/snapshot-verbs.ts';
 import type { SnapshotPlace, SnapshotState, StoredSnapshot } from '../store/snapshot-store.ts';
 import type { StoredCluster } from '../store/store.ts';
 import { operationMessage } from './messages.ts';
@@ -78,7 +78,13 @@ export function snapshotsRpc(parts: SnapshotParts): Binding {
     },
     async restoreSnapshot(request, { caller }) {
       const { cluster, snapshot } = await find(request.cluster, request.name, caller);
-      return operationMessage(await restoreSnapshot(parts, cluster, snapshot, caller.name));
+      const into = request.into === '' ? cluster : await visibleCluster(store, request.into, caller);
+      return operationMessage(await restoreSnapshot(parts, into, snapshot, cluster, caller.name));
+    },
+    async *downloadSnapshot(request, { caller, signal }) {
+      const { snapshot } = await find(request.cluster, request.name, caller);
+      assertReady(snapshot, 'downloaded');
+      for await (const data of parts.files.pack(snapshot, signal)) yield { contentType: 'application/x-tar', data };
     },
     async deleteSnapshot(request, { caller }) {
       const { cluster, snapshot } = await find(request.cluster, request.name, caller);

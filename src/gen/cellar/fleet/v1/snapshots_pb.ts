@@ -9,6 +9,8 @@ import type { OperationSchema } from "./operations_pb.ts";
 import { file_cellar_fleet_v1_operations } from "./operations_pb.ts";
 import { file_cellar_kernel_v1_options } from "../../kernel/v1/options_pb.ts";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
+import type { HttpBodySchema } from "../../../google/api/httpbody_pb.ts";
+import { file_google_api_httpbody } from "../../../google/api/httpbody_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -17,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cellar/fleet/v1/snapshots.proto.
  */
 export const file_cellar_fleet_v1_snapshots: GenFile = /*@__PURE__*/
-  fileDesc("Ch9jZWxsYXIvZmxlZXQvdjEvc25hcHNob3RzLnByb3RvEg9jZWxsYXIuZmxlZXQudjEi5QMKD0NsdXN0ZXJTbmFwc2hvdBIMCgRuYW1lGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSEQoJYmx1ZXByaW50GAMgASgJEkQKCnBhcmFtZXRlcnMYBCADKAsyMC5jZWxsYXIuZmxlZXQudjEuQ2x1c3RlclNuYXBzaG90LlBhcmFtZXRlcnNFbnRyeRITCgtpbmNhcm5hdGlvbhgFIAEoDRI1CgVzdGF0ZRgGIAEoDjImLmNlbGxhci5mbGVldC52MS5DbHVzdGVyU25hcHNob3QuU3RhdGUSDgoGcmVhc29uGAcgASgJEg8KB21lc3NhZ2UYCCABKAkSEgoKc2l6ZV9ieXRlcxgJIAEoBBIPCgd2b2x1bWVzGAogASgNEg0KBWFjdG9yGAsgASgJEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBoxCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJVCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhIKDlNUQVRFX0NSRUFUSU5HEAESDwoLU1RBVEVfUkVBRFkQAhIQCgxTVEFURV9GQUlMRUQQAyJxChVDcmVhdGVTbmFwc2hvdFJlcXVlc3QSGgoHY2x1c3RlchgBIAEoCUIJukgGcgQQARgoEjwKBG5hbWUYAiABKAlCLrpIK3IpMideKFthLXowLTldKFthLXowLTktXXswLDM4fVthLXowLTldKT8pPyQiSQoSR2V0U25hcHNob3RSZXF1ZXN0EhoKB2NsdXN0ZXIYASABKAlCCbpIBnIEEAEYKBIXCgRuYW1lGAIgASgJQgm6SAZyBBABGCgiYwoUTGlzdFNuYXBzaG90c1JlcXVlc3QSGgoHY2x1c3RlchgBIAEoCUIJukgGcgQQARgoEhsKCXBhZ2Vfc2l6ZRgCIAEoDUIIukgFKgMY6AcSEgoKcGFnZV90b2tlbhgDIAEoCSJlChVMaXN0U25hcHNob3RzUmVzcG9uc2USMwoJc25hcHNob3RzGAEgAygLMiAuY2VsbGFyLmZsZWV0LnYxLkNsdXN0ZXJTbmFwc2hvdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiTAoVQ2hhbmdlU25hcHNob3RSZXF1ZXN0EhoKB2NsdXN0ZXIYASABKAlCCbpIBnIEEAEYKBIXCgRuYW1lGAIgASgJQgm6SAZyBBABGCgiGAoWRGVsZXRlU25hcHNob3RSZXNwb25zZTK/BgoJU25hcHNob3RzEp0BCg5DcmVhdGVTbmFwc2hvdBImLmNlbGxhci5mbGVldC52MS5DcmVhdGVTbmFwc2hvdFJlcXVlc3QaGi5jZWxsYXIuZmxlZXQudjEuT3BlcmF0aW9uIkeKtRgUCAISAQIiB2NsdXN0ZXIiBG5hbWWC0+STAik6ASoiJC9hcGkvdjEvY2x1c3RlcnMve2NsdXN0ZXJ9L3NuYXBzaG90cxKUAQoLR2V0U25hcHNob3QSIy5jZWxsYXIuZmxlZXQudjEuR2V0U25hcHNob3RSZXF1ZXN0GiAuY2VsbGFyLmZsZWV0LnYxLkNsdXN0ZXJTbmFwc2hvdCI+irUYBwgBEgECGAGC0+STAi0SKy9hcGkvdjEvY2x1c3RlcnMve2NsdXN0ZXJ9L3NuYXBzaG90cy97bmFtZX0SlwEKDUxpc3RTbmFwc2hvdHMSJS5jZWxsYXIuZmxlZXQudjEuTGlzdFNuYXBzaG90c1JlcXVlc3QaJi5jZWxsYXIuZmxlZXQudjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlIjeKtRgHCAESAQIYAYLT5JMCJhIkL2FwaS92MS9jbHVzdGVycy97Y2x1c3Rlcn0vc25hcHNob3RzEq0BCg9SZXN0b3JlU25hcHNob3QSJi5jZWxsYXIuZmxlZXQudjEuQ2hhbmdlU25hcHNob3RSZXF1ZXN0GhouY2VsbGFyLmZsZWV0LnYxLk9wZXJhdGlvbiJWirUYFAgCEgECIgdjbHVzdGVyIgRuYW1lgtPkkwI4OgEqIjMvYXBpL3YxL2NsdXN0ZXJzL3tjbHVzdGVyfS9zbmFwc2hvdHMve25hbWV9OnJlc3RvcmUSsAEKDkRlbGV0ZVNuYXBzaG90EiYuY2VsbGFyLmZsZWV0LnYxLkNoYW5nZVNuYXBzaG90UmVxdWVzdBonLmNlbGxhci5mbGVldC52MS5EZWxldGVTbmFwc2hvdFJlc3BvbnNlIk2KtRgWCAISAQIYASIHY2x1c3RlciIEbmFtZYLT5JMCLSorL2FwaS92MS9jbHVzdGVycy97Y2x1c3Rlcn0vc25hcHNob3RzL3tuYW1lfWIGcHJvdG8z", [file_buf_validate_validate, file_cellar_fleet_v1_operations, file_cellar_kernel_v1_options, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("Ch9jZWxsYXIvZmxlZXQvdjEvc25hcHNob3RzLnByb3RvEg9jZWxsYXIuZmxlZXQudjEi5QMKD0NsdXN0ZXJTbmFwc2hvdBIMCgRuYW1lGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSEQoJYmx1ZXByaW50GAMgASgJEkQKCnBhcmFtZXRlcnMYBCADKAsyMC5jZWxsYXIuZmxlZXQudjEuQ2x1c3RlclNuYXBzaG90LlBhcmFtZXRlcnNFbnRyeRITCgtpbmNhcm5hdGlvbhgFIAEoDRI1CgVzdGF0ZRgGIAEoDjImLmNlbGxhci5mbGVldC52MS5DbHVzdGVyU25hcHNob3QuU3RhdGUSDgoGcmVhc29uGAcgASgJEg8KB21lc3NhZ2UYCCABKAkSEgoKc2l6ZV9ieXRlcxgJIAEoBBIPCgd2b2x1bWVzGAogASgNEg0KBWFjdG9yGAsgASgJEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBoxCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJVCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhIKDlNUQVRFX0NSRUFUSU5HEAESDwoLU1RBVEVfUkVBRFkQAhIQCgxTVEFURV9GQUlMRUQQAyJxChVDcmVhdGVTbmFwc2hvdFJlcXVlc3QSGgoHY2x1c3RlchgBIAEoCUIJukgGcgQQARgoEjwKBG5hbWUYAiABKAlCLrpIK3IpMideKFthLXowLTldKFthLXowLTktXXswLDM4fVthLXowLTldKT8pPyQiSQoSR2V0U25hcHNob3RSZXF1ZXN0EhoKB2NsdXN0ZXIYASABKAlCCbpIBnIEEAEYKBIXCgRuYW1lGAIgASgJQgm6SAZyBBABGCgiYwoUTGlzdFNuYXBzaG90c1JlcXVlc3QSGgoHY2x1c3RlchgBIAEoCUIJukgGcgQQARgoEhsKCXBhZ2Vfc2l6ZRgCIAEoDUIIukgFKgMY6AcSEgoKcGFnZV90b2tlbhgDIAEoCSJlChVMaXN0U25hcHNob3RzUmVzcG9uc2USMwoJc25hcHNob3RzGAEgAygLMiAuY2VsbGFyLmZsZWV0LnYxLkNsdXN0ZXJTbmFwc2hvdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiYwoVQ2hhbmdlU25hcHNob3RSZXF1ZXN0EhoKB2NsdXN0ZXIYASABKAlCCbpIBnIEEAEYKBIXCgRuYW1lGAIgASgJQgm6SAZyBBABGCgSFQoEaW50bxgDIAEoCUIHukgEcgIYKCIYChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlMt8HCglTbmFwc2hvdHMSnQEKDkNyZWF0ZVNuYXBzaG90EiYuY2VsbGFyLmZsZWV0LnYxLkNyZWF0ZVNuYXBzaG90UmVxdWVzdBoaLmNlbGxhci5mbGVldC52MS5PcGVyYXRpb24iR4q1GBQIAhIBAiIHY2x1c3RlciIEbmFtZYLT5JMCKToBKiIkL2FwaS92MS9jbHVzdGVycy97Y2x1c3Rlcn0vc25hcHNob3RzEpQBCgtHZXRTbmFwc2hvdBIjLmNlbGxhci5mbGVldC52MS5HZXRTbmFwc2hvdFJlcXVlc3QaIC5jZWxsYXIuZmxlZXQudjEuQ2x1c3RlclNuYXBzaG90Ij6KtRgHCAESAQIYAYLT5JMCLRIrL2FwaS92MS9jbHVzdGVycy97Y2x1c3Rlcn0vc25hcHNob3RzL3tuYW1lfRKXAQoNTGlzdFNuYXBzaG90cxIlLmNlbGxhci5mbGVldC52MS5MaXN0U25hcHNob3RzUmVxdWVzdBomLmNlbGxhci5mbGVldC52MS5MaXN0U25hcHNob3RzUmVzcG9uc2UiN4q1GAcIARIBAhgBgtPkkwImEiQvYXBpL3YxL2NsdXN0ZXJzL3tjbHVzdGVyfS9zbmFwc2hvdHMSswEKD1Jlc3RvcmVTbmFwc2hvdBImLmNlbGxhci5mbGVldC52MS5DaGFuZ2VTbmFwc2hvdFJlcXVlc3QaGi5jZWxsYXIuZmxlZXQudjEuT3BlcmF0aW9uIlyKtRgaCAISAQIiB2NsdXN0ZXIiBG5hbWUiBGludG+C0+STAjg6ASoiMy9hcGkvdjEvY2x1c3RlcnMve2NsdXN0ZXJ9L3NuYXBzaG90cy97bmFtZX06cmVzdG9yZRKXAQoQRG93bmxvYWRTbmFwc2hvdBIjLmNlbGxhci5mbGVldC52MS5HZXRTbmFwc2hvdFJlcXVlc3QaFC5nb29nbGUuYXBpLkh0dHBCb2R5IkaKtRgHCAESAQIYAYLT5JMCNRIzL2FwaS92MS9jbHVzdGVycy97Y2x1c3Rlcn0vc25hcHNob3RzL3tuYW1lfS9hcmNoaXZlMAESsAEKDkRlbGV0ZVNuYXBzaG90EiYuY2VsbGFyLmZsZWV0LnYxLkNoYW5nZVNuYXBzaG90UmVxdWVzdBonLmNlbGxhci5mbGVldC52MS5EZWxldGVTbmFwc2hvdFJlc3BvbnNlIk2KtRgWCAISAQIYASIHY2x1c3RlciIEbmFtZYLT5JMCLSorL2FwaS92MS9jbHVzdGVycy97Y2x1c3Rlcn0vc25hcHNob3RzL3tuYW1lfWIGcHJvdG8z", [file_buf_validate_validate, file_cellar_fleet_v1_operations, file_cellar_kernel_v1_options, file_google_api_annotations, file_google_api_httpbody, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message cellar.fleet.v1.ClusterSnapshot
@@ -247,6 +249,13 @@ export type ChangeSnapshotRequest = Message<"cellar.fleet.v1.ChangeSnapshotReque
    * @generated from field: string name = 2;
    */
   name: string;
+
+  /**
+   * Of a restore: the cluster that gets it; empty: its own.
+   *
+   * @generated from field: string into = 3;
+   */
+  into: string;
 };
 
 /**
@@ -311,6 +320,10 @@ export const Snapshots: GenService<{
    * meanwhile is first built anew with the keys of then. The snapshot is checked whole before anything is changed. Errors: not_found;
    * failed_precondition with reason snapshot_not_ready, snapshot_unfit (taken with other ports, parameters or volumes), cluster_not_ready
    * or cluster_busy.
+   * With `into` another cluster gets what the volumes held, of the same blueprint (to the letter) and with the same parameters, and the keys and
+   * passwords of then: it is first built anew with them. Where members are reached by ports of the host, as local processes are, only blueprints
+   * that say `portable` fit another cluster. What was saved for a user goes into clusters of that user only: permission_denied with reason
+   * snapshot_foreign.
    *
    * @generated from rpc cellar.fleet.v1.Snapshots.RestoreSnapshot
    */
@@ -318,6 +331,18 @@ export const Snapshots: GenService<{
     methodKind: "unary";
     input: typeof ChangeSnapshotRequestSchema;
     output: typeof OperationSchema;
+  },
+  /**
+   * All of a snapshot as a tar archive: `manifest.json`, `SHA256SUMS`, and for each volume a tar archive of its own, compressed by zstd. It holds
+   * whatever members have written, keys among it; the cluster's own secrets are not in it. One that is damaged breaks off. Errors: not_found;
+   * failed_precondition with reason snapshot_not_ready; data_loss with reason snapshot_damaged or snapshot_missing.
+   *
+   * @generated from rpc cellar.fleet.v1.Snapshots.DownloadSnapshot
+   */
+  downloadSnapshot: {
+    methodKind: "server_streaming";
+    input: typeof GetSnapshotRequestSchema;
+    output: typeof HttpBodySchema;
   },
   /**
    * Errors: not_found; failed_precondition with reason snapshot_busy while it is being taken or restored.
