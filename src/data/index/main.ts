@@ -14,5 +14,6 @@ export const index = defineService({
   placement: 'fork',
   hasInstances: true,
   migrations,
+  isRebuildable: true,
   start: async (micro) => (await import('./server.ts')).createServer(micro),
 });

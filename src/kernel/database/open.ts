@@ -1,5 +1,7 @@
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isSystemError } from '#lib/system-error.ts';
 import { invalidArgument } from '../fault.ts';
 import type { Log } from '../log.ts';
 import type { Database } from './database.ts';
@@ -38,6 +40,26 @@ export function openDatabase({ url, ...options }: OpenOptions): Database {
   throw invalidArgument(`Cannot open database ${options.name}: the URL starts with neither "sqlite:" nor "postgres:"`, {
     hint: 'Examples: sqlite:/var/lib/cellar/ and postgres://user:password@host/database',
   });
+}
+
+/**
+ * Puts the file of a database aside, which nobody has open, so that the next one to open it begins with an empty one. An older file that was
+ * put aside is replaced. Result: where it is now; undefined: there is no such file, or the engine keeps none.
+ */
+export async function setDatabaseAside({ url, name }: Pick<OpenOptions, 'url' | 'name'>): Promise<string | undefined> {
+  const file = url.startsWith('sqlite:') ? sqliteFile(url, name) : ':memory:';
+  if (file === ':memory:') return undefined;
+  const aside = `${file}.damaged`;
+  let isThere = false;
+  // The journal goes first: without its file it means nothing, and beside a new one it would be taken for that one's.
+  for (const ending of ['-wal', '-shm', ''])
+    try {
+      await rename(file + ending, aside + ending);
+      isThere = true;
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT')) throw error;
+    }
+  return isThere ? aside : undefined;
 }
 
 function sqliteFile(url: string, name: string): string {

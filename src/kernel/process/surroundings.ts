@@ -1,6 +1,6 @@
 import { type Audit, createAudit } from '../audit.ts';
 import { Endpoint } from '../calls/endpoint.ts';
-import { openDatabase } from '../database/open.ts';
+import { openDatabase, setDatabaseAside } from '../database/open.ts';
 import type { Log } from '../log.ts';
 import type { ProcessMetrics } from '../metrics.ts';
 import { createEngines } from '../services/engines.ts';
@@ -111,6 +111,7 @@ export async function createSurroundings(options: ProcessOptions): Promise<Proce
     engines,
     openDatabase: async (service, options) =>
       openDatabase({ url: databaseUrl(home, settings(), service), name: service, log, ...options }),
+    setDatabaseAside: async (service) => setDatabaseAside({ url: databaseUrl(home, settings(), service), name: service }),
     address: { kind: 'local', path },
     restarts: options.restarts,
     audit: audit.note,

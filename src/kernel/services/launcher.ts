@@ -11,6 +11,7 @@ import type { Endpoint } from '../calls/endpoint.ts';
 import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrations.ts';
 import type { OpenOptions } from '../database/open.ts';
+import { Fault } from '../fault.ts';
 import type { Log } from '../log.ts';
 import type { Secret, SettingsSpec } from '../settings/setting.ts';
 import { createRetry } from '../transports/retry-budget.ts';
@@ -50,6 +51,8 @@ export interface Surroundings {
   readonly engines: Engines;
   /** Opens the service's own database. */
   readonly openDatabase: (service: string, options: Pick<OpenOptions, 'durable'>) => Promise<Database>;
+  /** Puts the file of a service's database aside; undefined: it has none. */
+  readonly setDatabaseAside: (service: string) => Promise<string | undefined>;
   /** How other processes reach this one; `direct` when nothing listens. */
   readonly address: Address;
   readonly restarts?: number;
@@ -93,6 +96,20 @@ export async function stopInstances(started: readonly Started[], signal: AbortSi
 }
 
 export async function startInstance(instance: ServiceInstance, surroundings: Surroundings): Promise<Started> {
+  try {
+    return await startOnce(instance, surroundings);
+  } catch (error) {
+    if (!instance.definition.isRebuildable || !(error instanceof Fault) || error.reason !== 'database_corrupt') throw error;
+    const name = instanceName(instance);
+    const aside = await surroundings.setDatabaseAside(name);
+    if (aside === undefined) throw error;
+    const log = surroundings.log.with({ service: name });
+    log.error('the database was damaged: it was put aside, and what it held is made anew', { aside, error });
+    return await startOnce(instance, surroundings);
+  }
+}
+
+async function startOnce(instance: ServiceInstance, surroundings: Surroundings): Promise<Started> {
   const { definition } = instance;
   const { registry, endpoint } = surroundings;
   const name = instanceName(instance);

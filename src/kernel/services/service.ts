@@ -36,6 +36,8 @@ export interface ServiceDefinition<S extends SettingsSpec = SettingsSpec> {
   readonly migrations?: readonly Migration[];
   /** What it has answered outlives a power cut: commits wait for the disk. Otherwise one may take the last moments, never more; a kill takes nothing. */
   readonly isDurable?: boolean;
+  /** All it keeps can be made anew from elsewhere: a damaged database is put aside at the start, and it begins with an empty one. */
+  readonly isRebuildable?: boolean;
   /** It answers plain HTTP as well, through `Running.http`. */
   readonly hasHttp?: boolean;
   /** Loads `server.ts`, builds the parts and hands back what is to be served. The launcher then serves it; nothing listens by itself. */

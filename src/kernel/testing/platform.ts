@@ -6,7 +6,7 @@ import type { Caller } from '../calls/caller.ts';
 import { type Client, createClient } from '../calls/client.ts';
 import { createDirectChannel } from '../calls/direct.ts';
 import { Endpoint } from '../calls/endpoint.ts';
-import { openDatabase } from '../database/open.ts';
+import { openDatabase, setDatabaseAside } from '../database/open.ts';
 import { unavailable } from '../fault.ts';
 import { type Log, silentLog } from '../log.ts';
 import { createEngines } from '../services/engines.ts';
@@ -77,6 +77,7 @@ export async function startTestPlatform(
     settings: (definition) => settingsOf(definition.settings as SettingsSpec, options.settings?.[definition.name] ?? {}),
     engines,
     openDatabase: async (service, opened) => openDatabase({ url, name: service, log, ...opened }),
+    setDatabaseAside: async (service) => setDatabaseAside({ url, name: service }),
     address: { kind: 'direct' },
   };
   const started = await startInstances(instances, surroundings);
