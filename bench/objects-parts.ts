@@ -14,7 +14,7 @@ import { migrate } from '../src/kernel/database/migrations.ts';
 import { openDatabase } from '../src/kernel/database/open.ts';
 import { silentLog } from '../src/kernel/log.ts';
 import { openStream } from '../src/kernel/streams/sql-stream.ts';
-import { createS3Client, type S3Client } from '../src/s3/testing/client.ts';
+import { cpuUsOf } from './s3-servers.ts';
 
 export const benchCredentials = { accessKey: 'AKBENCH', secretKey: 'bench', region: 'us-east-1' };
 
@@ -64,18 +64,23 @@ export async function makeObjects(parent: string, bucket: string, store: ObjectS
   await store.write(bucket, batch);
 }
 
+export interface ObjectsServer {
+  readonly port: number;
+  /** Processor time used so far, all threads. Unit: microseconds. */
+  cpuUs(): number;
+  stop(): Promise<void>;
+}
+
 /** A server over the same in a process of its own. */
-export async function startObjectsServer(
-  parent: string,
-  url: string,
-): Promise<{ readonly client: S3Client; stop(): Promise<void> }> {
+export async function startObjectsServer(parent: string, url: string): Promise<ObjectsServer> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'objects-server.ts'), parent, url], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
   const { port } = JSON.parse(line) as { port: number };
   return {
-    client: createS3Client(`http://127.0.0.1:${port}`, benchCredentials),
+    port,
+    cpuUs: () => cpuUsOf(child.pid),
     async stop() {
       const exited = once(child, 'exit');
       child.stdin.end();

@@ -14,6 +14,12 @@ const hasTaskset = spawnSync('taskset', ['-V']).error === undefined;
 /** Unit: microseconds. */
 const tickUs = 10_000;
 
+/** Processor time that a process has used so far, all threads. Unit: microseconds, in steps of a hundredth of a second. */
+export function cpuUsOf(pid: number | undefined): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * tickUs;
+}
+
 /** A command as it is run on one core, where the system can do that. */
 export const pinned = (core: number, command: readonly string[]): readonly string[] =>
   hasTaskset ? ['taskset', '-c', String(core), ...command] : command;
@@ -27,10 +33,7 @@ export async function startPinned(script: string, args: readonly string[], flags
   const { port } = JSON.parse(line) as { port: number };
   return {
     port,
-    cpuUs() {
-      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-      return (Number(fields[11]) + Number(fields[12])) * tickUs;
-    },
+    cpuUs: () => cpuUsOf(child.pid),
     async stop() {
       const exited = once(child, 'exit');
       child.stdin.end();
