@@ -101,6 +101,12 @@ class Folding(Operations):
     def utimens(self, path, times=None):
         os.utime(self.real(path), times)
 
+    def chmod(self, path, mode):
+        os.chmod(self.real(path), mode)
+
+    def chown(self, path, uid, gid):
+        os.chown(self.real(path), uid, gid)
+
     def statfs(self, path):
         stats = os.statvfs(self.root)
         return {word: getattr(stats, word) for word in ("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_namemax")}

@@ -67,6 +67,7 @@ export async function mountVolume(kind: VolumeKind): Promise<MountedVolume> {
     else {
       const script = join(import.meta.dirname, 'folding-volume.py');
       server = spawn(python, [script, backing, path, ...(folding[kind] ?? [])], { stdio: 'ignore' });
+      server.unref();
     }
     const patience = AbortSignal.timeout(mountMsMax);
     while (statSync(path).dev === device) await sleep(10, undefined, { signal: patience });
@@ -76,12 +77,14 @@ export async function mountVolume(kind: VolumeKind): Promise<MountedVolume> {
   return {
     path,
     async remount() {
+      server?.ref();
       const ended = server && once(server, 'exit');
       run('umount', path);
       await ended;
       await mount();
     },
     async [Symbol.asyncDispose]() {
+      cleaner.ref();
       const ended = once(cleaner, 'exit');
       cleaner.stdin?.end();
       await ended;
@@ -93,7 +96,9 @@ export async function mountVolume(kind: VolumeKind): Promise<MountedVolume> {
 /** Cleans up when its input ends: at the end of the test, or with our process. */
 function startCleaner(folder: string, path: string, loop: string): ChildProcess {
   const script = `cat; umount -l "$1"; [ -z "$2" ] || losetup -d "$2"; rm -rf --one-file-system "$0"`;
-  return spawn('sh', ['-c', script, folder, path, loop], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  const cleaner = spawn('sh', ['-c', script, folder, path, loop], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  cleaner.unref();
+  return cleaner;
 }
 
 function run(command: string, ...args: readonly string[]): string {

@@ -91,7 +91,7 @@ export class FolderTree {
     using fromParent = place.find(source.folders);
     using toParent = await place.ensure(target.folders);
     if (!fromParent) throw noSuchKey(from);
-    const there = await this.#takenBy(fromParent.at(source.name), toParent.at(target.name), target);
+    const there = await this.#takenBy(toParent.at(target.name), source, target);
     if (there && !(isReplacing && there.isFile())) throw taken(to);
     const replaced = await this.#finder.find(to);
     const row: ObjectRow | undefined = found.row && { ...found.row, key: to };
@@ -121,7 +121,7 @@ export class FolderTree {
     using fromParent = place.find(source.folders);
     if (!fromParent || !lookAt(fromParent.at(source.name))?.isDirectory()) throw noSuchKey(from);
     using toParent = await place.ensure(target.folders);
-    if (await this.#takenBy(fromParent.at(source.name), toParent.at(target.name), target)) throw taken(to);
+    if (await this.#takenBy(toParent.at(target.name), source, target)) throw taken(to);
     const mark = { kind: 'mark_tree', prefix: from, versionId: this.#disk.newId(), mtimeMs: now() } as const;
     const rest: StoreChange[] = [{ kind: 'remove_tree', prefix: from }, ...(settings.versioning === undefined ? [] : [mark])];
     await this.#disk.write([
@@ -134,13 +134,14 @@ export class FolderTree {
     await this.#recordMove(from, to, source);
   }
 
-  /** What is at the target of a move. Where the volume takes both for one name, what moves is not in its own way. Errors: `key_exists`. */
-  async #takenBy(from: string, to: string, { folders, name }: KeyPath): Promise<BigIntStats | undefined> {
+  /** What is at the target of a move. What moves to another spelling of its own name is not in its own way. Errors: `key_exists`. */
+  async #takenBy(path: string, source: KeyPath, { folders, name }: KeyPath): Promise<BigIntStats | undefined> {
     const { spelling } = this.#disk;
-    const [there, moving] = [lookAt(to), lookAt(from)];
     if (!(await spelling.takes(name))) throw noSuchName(name);
+    const there = lookAt(path);
     if (!there || spelling.isExact([...folders, name])) return there;
-    if (there.ino === moving?.ino && there.dev === moving.dev && there.nlink === moving.nlink) return undefined;
+    // Inodes cannot tell: some drivers make up one for each spelling.
+    if (isSpellingOf(source.name, name) && source.folders.join('/') === folders.join('/')) return undefined;
     throw taken([...folders, name].join('/'));
   }
 
@@ -168,6 +169,8 @@ export class FolderTree {
 
 const taken = (key: string): Error =>
   alreadyExists(`Cannot move to ${JSON.stringify(key)}: something is there`, { reason: 'key_exists' });
+
+const isSpellingOf = (a: string, b: string): boolean => a.normalize('NFC').toLowerCase() === b.normalize('NFC').toLowerCase();
 
 const noSuchName = (name: string): Error =>
   invalidArgument(`Cannot move to ${JSON.stringify(name)}: the disk has no such name`, {

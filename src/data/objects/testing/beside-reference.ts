@@ -29,6 +29,8 @@ export interface BesideReference {
 export interface BesideOptions {
   /** False: listings of versions are left out. */
   readonly hasVersions: boolean;
+  /** An empty folder for the buckets; default: one in memory. */
+  readonly parent?: string;
 }
 
 /** Nothing here loses power, so nothing has to wait for a disk. */
@@ -36,9 +38,8 @@ const inMemory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const partSizeBytesMin = 5;
 
 /** Makes new buckets over one database. */
-export async function besideReference(t: TestContext, { hasVersions }: BesideOptions): Promise<() => Promise<BesideReference>> {
-  const parent = realpathSync(mkdtempSync(join(inMemory, 'cellar-model-')));
-  t.after(() => rmSync(parent, { recursive: true, force: true }));
+export async function besideReference(t: TestContext, options: BesideOptions): Promise<() => Promise<BesideReference>> {
+  const { hasVersions, parent = temporaryParent(t) } = options;
   const database = await sqliteFactory.open(t, { url: 'sqlite::memory:' });
   await migrate(database, migrations);
   let count = 0;
@@ -116,6 +117,12 @@ export async function besideReference(t: TestContext, { hasVersions }: BesideOpt
       },
     };
   };
+}
+
+function temporaryParent(t: TestContext): string {
+  const parent = realpathSync(mkdtempSync(join(inMemory, 'cellar-model-')));
+  t.after(() => rmSync(parent, { recursive: true, force: true }));
+  return parent;
 }
 
 const isRefusal = (answer: unknown): boolean => typeof answer === 'object' && answer !== null && 'refused' in answer;
