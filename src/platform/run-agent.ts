@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { failedPrecondition, invalidArgument } from '#kernel/fault.ts';
 import { ProcessMetrics } from '#kernel/metrics.ts';
 import { lockHome } from '#kernel/process/lock.ts';
@@ -22,7 +23,7 @@ export interface AgentOptions extends Pick<DialOptions, 'onChange' | 'signal'> {
   readonly service: string;
   /** Where the platform listens for agents: `host:port`. */
   readonly platform: string;
-  /** File with key, certificate and CA; read anew for each connection. */
+  /** File with key, certificate and CA; read anew for each connection, and replaced when the certificate is renewed. */
   readonly bundle: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly onLine?: (line: string) => void;
@@ -61,7 +62,10 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     };
     const parts = await createSurroundings({ ...process_, socket: 'main', restarts: 0, machineEdge: undefined });
     undo.push(() => parts.close());
-    const started = await startInstances([{ definition, instance: '', plan: { host: served } }], parts.surroundings);
+    const started = await startInstances(
+      [{ definition, instance: '', plan: { host: served, bundle: resolve(options.bundle) } }],
+      parts.surroundings,
+    );
     undo.push(() => stopInstances(started, AbortSignal.timeout(5000)));
     const info = { pid: process.pid, startTimeMs: Date.now(), url: '', version: manifest.version, notReady: [] };
     await lock.publish({ ...info, isReady: true });

@@ -18,7 +18,7 @@ test('from the first question of a watchdog on, whoever was before it changes no
   assert.ok(first && second);
   const signal = AbortSignal.timeout(30_000);
   const ref = { cluster: 'c', incarnation: 1 };
-  await first.create(ref, [shellMember('one', '', 'true')], {}, signal);
+  await first.create(ref, [shellMember('one', '', 'while :; do sleep 1; done')], {}, signal);
   assert.equal((await second.observe('c', signal)).members.length, 1);
   const isRefused = (error: unknown): boolean => error instanceof Fault && error.reason === 'epoch_passed';
   await assert.rejects(first.stop(ref, ['one'], signal), isRefused);

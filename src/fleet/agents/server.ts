@@ -6,6 +6,7 @@ import type { Driver, EngineRef } from '../driver/driver.ts';
 import { servedHost } from './logic/served-host.ts';
 import { agentRpc } from './rpc/agent-controller.ts';
 import { introductionRpc } from './rpc/introduction.ts';
+import { renewalRpc } from './rpc/renewal.ts';
 import type { AgentSettings } from './settings.ts';
 
 export type DriverMaker = (engine: EngineRef, micro: Micro<AgentSettings>) => Promise<Driver>;
@@ -34,7 +35,7 @@ export function createServer(micro: Micro<AgentSettings>): Running {
     return await driver;
   };
   return {
-    bindings: [agentRpc(driverOf), introductionRpc(assertServed)],
+    bindings: [agentRpc(driverOf), introductionRpc(assertServed), renewalRpc(micro.plan, assertServed, micro.log)],
     async stop() {
       for (const driver of await Promise.allSettled(made.values()))
         if (driver.status === 'fulfilled') await driver.value[Symbol.asyncDispose]();

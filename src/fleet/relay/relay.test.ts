@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Agent } from '#gen/cellar/fleet/v1/agent_pb.ts';
-import { Agents, Introduction } from '#gen/cellar/fleet/v1/agents_pb.ts';
+import { Agents, Introduction, Renewal } from '#gen/cellar/fleet/v1/agents_pb.ts';
 import { AgentType, HostStatus_State } from '#gen/cellar/fleet/v1/hosts_pb.ts';
 import { serviceCaller } from '#kernel/calls/caller.ts';
 import { readContract } from '#kernel/calls/contract.ts';
@@ -13,7 +14,7 @@ import { Fault } from '#kernel/fault.ts';
 import { silentLog } from '#kernel/log.ts';
 import { freePort, temporaryFolder, until } from '#kernel/testing/engines.ts';
 import { startTestPlatform } from '#kernel/testing/platform.ts';
-import { parseBundle } from '#kernel/transports/ca/ca.ts';
+import { expiryMs, parseBundle } from '#kernel/transports/ca/ca.ts';
 import { keepDialled } from '#kernel/transports/dialled/dial.ts';
 import { runAgent } from '#platform/run-agent.ts';
 import { catalogue } from '../../catalogue.ts';
@@ -24,9 +25,9 @@ import { fleetRelay } from './main.ts';
 
 const service = serviceCaller('cellar.grpc.fleet.control');
 
-async function start(t: TestContext): Promise<{ fleet: FleetPlatform; port: number }> {
+async function start(t: TestContext, clock: { now(): number } = Date): Promise<{ fleet: FleetPlatform; port: number }> {
   const port = await freePort();
-  return { fleet: await startFleet(t, { listen: `127.0.0.1:${port}` }), port };
+  return { fleet: await startFleet(t, { listen: `127.0.0.1:${port}`, clock }), port };
 }
 
 const enrol = async ({ as }: FleetPlatform, host: string): Promise<string> =>
@@ -244,4 +245,90 @@ test('deadlines, cancellation and streams both ways go through', async (t) => {
 test('without a place to listen nobody is enrolled', async () => {
   await using relay = await startTestPlatform([{ definition: fleetRelay, instance: '', plan: undefined }]);
   await assert.rejects(relay.client(Agents, operator).enrolAgent({ host: 'far' }), { reason: 'agents_not_listening' });
+});
+
+const dayMs = 86_400_000;
+
+/** A platform whose clock is behind by two and a half days when it enrols, for three. */
+async function startBehind(t: TestContext) {
+  const clock = { behindMs: 2.5 * dayMs, now: () => Date.now() - clock.behindMs };
+  const { fleet, port } = await start(t, clock);
+  const { bundle } = await fleet.as(operator).agents.enrolAgent({ host: 'far', days: 3 });
+  const leftDays = async (): Promise<number> => {
+    const { expireTime } = await fleet.as(operator).agents.getAgent({ host: 'far' });
+    return Number(expireTime?.seconds ?? 0) / 86_400 - Date.now() / dayMs;
+  };
+  return { fleet, port, bundle, clock, leftDays };
+}
+
+test('an agent is given a new certificate in time, for a key that it keeps; the old one counts until it comes with the new one', async (t) => {
+  const { fleet, port, bundle, clock, leftDays } = await startBehind(t);
+  const early = await run(t, port, bundle);
+  await until(() => isConnected(fleet, 'far'));
+  await early.end();
+  assert.equal(await readFile(early.path, 'utf8'), bundle, 'it was not due');
+  assert.ok((await leftDays()) < 0.6);
+
+  clock.behindMs = 0;
+  const late = await run(t, port, bundle);
+  await until(async () => (await leftDays()) > 2.9);
+  assert.equal(await isConnected(fleet, 'far'), true, 'the connection goes on');
+  const renewed = await readFile(late.path, 'utf8');
+  const [before, after] = [parseBundle(bundle, 'before'), parseBundle(renewed, 'after')];
+  assert.ok(expiryMs(after) - Date.now() > 2.9 * dayMs && after.key !== before.key);
+  assert.equal((await stat(late.path)).mode & 0o777, 0o600);
+  await late.end();
+
+  const old = await run(t, port, bundle);
+  await until(() => isConnected(fleet, 'far'));
+  await old.end();
+  const next = await run(t, port, renewed);
+  await until(() => isConnected(fleet, 'far'));
+  assert.equal(await readFile(next.path, 'utf8'), renewed, 'it is not due again');
+  await next.end();
+  const gone = await run(t, port, bundle);
+  await until(() => gone.whys.some((why) => /revoked or replaced/.test(why)));
+  await gone.end();
+});
+
+test('an answer that was lost locks nobody out, and revoking takes renewed certificates too', async (t) => {
+  const { fleet, port, bundle, clock, leftDays } = await startBehind(t);
+  clock.behindMs = 0;
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const taken = Promise.withResolvers<string>();
+  dial(t, port, bundle, [
+    implement(Introduction, { introduceAgent: () => ({ version: 'x', methods: [] }) }),
+    implement(Renewal, {
+      offerKey: () => ({ publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString() }),
+      takeCertificate({ certificate, ca }) {
+        taken.resolve(`${privateKey.export({ type: 'pkcs8', format: 'pem' })}${certificate}${ca}`);
+        throw new Fault('unavailable', 'The answer is lost');
+      },
+    }),
+  ]);
+  const renewed = await taken.promise;
+  assert.ok((await leftDays()) < 0.6, 'what was not answered counts as not taken');
+  const agent = await run(t, port, renewed);
+  await until(async () => (await isConnected(fleet, 'far')) && (await leftDays()) > 2.9);
+  await fleet.as(operator).agents.revokeAgent({ host: 'far' });
+  await until(() => agent.whys.some((why) => /revoked or replaced/.test(why)));
+});
+
+test('a key of another curve gets no certificate', async (t) => {
+  const { fleet, port, bundle, clock, leftDays } = await startBehind(t);
+  clock.behindMs = 0;
+  const offered: string[] = [];
+  const keyOf = (curve: string): string => {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: curve });
+    return publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  };
+  dial(t, port, bundle, [
+    implement(Introduction, { introduceAgent: () => ({ version: 'x', methods: [] }) }),
+    implement(Renewal, {
+      offerKey: () => ({ publicKey: offered[offered.push(keyOf('P-384')) - 1] ?? '' }),
+      takeCertificate: () => assert.fail('there is no certificate to take'),
+    }),
+  ]);
+  await until(async () => offered.length > 0 && (await isConnected(fleet, 'far')));
+  assert.ok((await leftDays()) < 0.6);
 });

@@ -35,6 +35,7 @@ export interface FleetPlatformOptions {
   /** Where agents dial in, `host:port`. Default: none can. */
   readonly listen?: string;
   readonly log?: Log;
+  readonly clock?: { now(): number };
   /** Instead of the agent there is. */
   readonly agent?: typeof fleetAgent;
 }
@@ -47,6 +48,7 @@ export async function startFleet(t: TestContext, options: FleetPlatformOptions =
   const instances = definitions.map((definition) => ({ definition, instance: '', plan: undefined }));
   const platform = await startTestPlatform(instances, {
     log,
+    ...(options.clock ? { clock: options.clock } : {}),
     ...(options.home ? { home: options.home } : {}),
     ...(options.databaseUrl ? { databaseUrl: options.databaseUrl } : {}),
     settings: {

@@ -4,6 +4,8 @@ import { permissionDenied } from '#kernel/fault.ts';
 export interface AgentPlan {
   /** The one host it serves, as its certificate says. */
   readonly host: string;
+  /** File with its key and certificate, which a renewal replaces. */
+  readonly bundle: string;
 }
 
 /** Throws for a host that an agent beside another one must not serve; the platform's own agent serves all. */

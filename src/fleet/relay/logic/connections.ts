@@ -27,6 +27,8 @@ export interface ConnectionsOptions {
   readonly version: string;
   readonly log: Log;
   readonly now: () => number;
+  /** An agent serves its host from now on. */
+  readonly onConnected?: (host: string, channel: Dialled['channel']) => void;
 }
 
 interface Held {
@@ -44,6 +46,11 @@ export class Connections {
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
+  }
+
+  /** Those that are connected, by host. */
+  get channels(): ReadonlyMap<string, Dialled['channel']> {
+    return new Map([...this.#held].map(([host, { dialled }]) => [host, dialled.channel]));
   }
 
   get size(): number {
@@ -101,6 +108,7 @@ export class Connections {
     this.#note(host, { isConnected: true, ...introduced, address, why: '' });
     log.info('an agent is connected', { host, from: address, version: introduced.version });
     if (before) before.dialled.goAway(replaced(host, address));
+    this.#options.onConnected?.(host, dialled.channel);
     const { message } = await dialled.ended;
     if (this.#held.get(host)?.number !== number) return;
     this.#held.delete(host);

@@ -9,6 +9,7 @@ import { cutPage, decodePageToken, pageSizeDefault } from '#kernel/paging.ts';
 import type { Ca } from '#kernel/transports/ca/ca.ts';
 import type { Acceptor } from '#kernel/transports/dialled/accept.ts';
 import type { AgentState, Connections } from '../logic/connections.ts';
+import { newestCertificate } from '../logic/newest-certificate.ts';
 import type { Enrolment, Enrolments } from '../store/enrolments.ts';
 
 export interface AgentsParts {
@@ -23,7 +24,8 @@ export interface AgentsParts {
 const list = 'agents';
 
 export function agentsRpc({ enrolments, connections, door, days, now }: AgentsParts): Binding {
-  const describe = (enrolment: Enrolment) => agentMessage(enrolment, connections.state(enrolment.host));
+  const describe = async (enrolment: Enrolment) =>
+    agentMessage(await newestCertificate(enrolments, enrolment), connections.state(enrolment.host));
   const hangUp = (host: string): void => door?.acceptor.drop(({ name }) => name === host, revoked(host));
   return implement(Agents, {
     async enrolAgent({ host, days: wanted }) {
@@ -37,13 +39,13 @@ export function agentsRpc({ enrolments, connections, door, days, now }: AgentsPa
       const { bundle, enrolment } = await makeBundle(await door.ca(), host, wanted || days(), now());
       await enrolments.put(enrolment);
       hangUp(host);
-      return { agent: describe(enrolment), bundle, listen: door.listen };
+      return { agent: await describe(enrolment), bundle, listen: door.listen };
     },
     async listAgents({ pageSize, pageToken }) {
       const limit = pageSize || pageSizeDefault;
       const found = await enrolments.list(decodePageToken(list, pageToken), limit + 1);
       const [page, nextPageToken] = cutPage(list, found, limit, ({ host }) => host);
-      return { agents: page.map(describe), nextPageToken };
+      return { agents: await Promise.all(page.map(describe)), nextPageToken };
     },
     async getAgent({ host }) {
       const enrolment = await enrolments.find(host);

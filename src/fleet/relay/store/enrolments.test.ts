@@ -19,9 +19,23 @@ function suite(factory: DatabaseFactory, reason: string | false = false): void {
     assert.deepEqual(await enrolments.find('b'), enrolment('b', 'second'));
     const hosts = async (after: string, limit: number) => (await enrolments.list(after, limit)).map(({ host }) => host);
     assert.deepEqual([await hosts('', 2), await hosts('a-1', 2)], [['a', 'a-1'], ['b']]);
+    const renewed = (fingerprint: string, enrolMs: number) => ({ host: 'b', fingerprint, enrolMs, expireMs: 9, isTaken: false });
+    const second = enrolment('b', 'second');
+    assert.equal(await enrolments.renew(enrolment('b', 'first'), renewed('lost', 1)), false, 'it is another one by now');
+    for (let at = 1; at <= 10; at++) assert.equal(await enrolments.renew(second, renewed(`new-${at}`, at)), true);
+    await enrolments.taken(renewed('new-9', 9));
+    const renewals = await enrolments.renewals('b');
+    assert.deepEqual([renewals.length, renewals[0]?.fingerprint, renewals[1]?.isTaken], [8, 'new-10', true]);
+    assert.deepEqual(await enrolments.find('b'), second, 'the one before counts until the agent has come with another');
+    await enrolments.promote(renewed('new-1', 1));
+    assert.deepEqual(await enrolments.find('b'), second, 'one that is gone does not come back');
+    await enrolments.promote(renewed('new-9', 9));
+    assert.equal((await enrolments.find('b'))?.fingerprint, 'new-9');
+    assert.deepEqual(await enrolments.renewals('b'), []);
+    await enrolments.renew(enrolment('b', 'new-9'), renewed('again', 20));
     await enrolments.remove('b');
     await enrolments.remove('b');
-    assert.equal(await enrolments.find('b'), undefined);
+    assert.deepEqual([await enrolments.find('b'), await enrolments.renewals('b')], [undefined, []]);
   });
 }
 

@@ -1,7 +1,7 @@
-import { createPrivateKey, randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
 import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isSystemError } from '#lib/system-error.ts';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
@@ -61,13 +61,35 @@ export async function ensureCa(folder: string, nowMs: number = Date.now()): Prom
 
 /** A certificate with a new P-256 key. */
 export async function issueCertificate(ca: Ca, request: CertificateRequest): Promise<TlsMaterial> {
+  const keys = await makeKeys();
+  return { ...(await signKey(ca, request, keys.publicKey)), key: await exportKey(keys.privateKey) };
+}
+
+/**
+ * A certificate for a key that stays where it is; `publicKey` is its PEM, of the curve P-256.
+ * Errors: `invalid_argument`.
+ */
+export async function certifyKey(ca: Ca, request: CertificateRequest, publicKey: string): Promise<Omit<TlsMaterial, 'key'>> {
+  try {
+    const { asymmetricKeyDetails: details } = createPublicKey(publicKey);
+    if (details?.namedCurve !== 'prime256v1') throw new Error('it is of another curve');
+  } catch (cause) {
+    throw invalidArgument(`Cannot issue a certificate for "${request.name}": its key is none of the curve P-256`, { cause });
+  }
+  return await signKey(ca, request, new x509.PublicKey(publicKey));
+}
+
+async function signKey(
+  ca: Ca,
+  request: CertificateRequest,
+  publicKey: webcrypto.CryptoKey | x509.PublicKey,
+): Promise<Omit<TlsMaterial, 'key'>> {
   const { name, hosts, days = 90, uses = ['server', 'client'], nowMs = Date.now() } = request;
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(name)) {
     throw invalidArgument(`Cannot issue a certificate for "${name}": a name has 1 to 64 letters, digits, dots and dashes`);
   }
   const issuer = new x509.X509Certificate(ca.cert);
   const signingKey = await importKey(ca.key);
-  const keys = await makeKeys();
   const names = [...new Set([name, ...hosts])].map(
     (host): x509.JsonGeneralName => ({ type: isIP(host) ? 'ip' : 'dns', value: host }),
   );
@@ -79,7 +101,7 @@ export async function issueCertificate(ca: Ca, request: CertificateRequest): Pro
     notBefore: new Date(nowMs - 300_000),
     notAfter: new Date(Math.min(nowMs + days * dayMs, issuer.notAfter.getTime())),
     signingAlgorithm: algorithm,
-    publicKey: keys.publicKey,
+    publicKey,
     signingKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
@@ -89,7 +111,7 @@ export async function issueCertificate(ca: Ca, request: CertificateRequest): Pro
       await x509.AuthorityKeyIdentifierExtension.create(issuer),
     ],
   });
-  return { ca: ca.trusted, cert: `${cert.toString('pem')}\n`, key: await exportKey(keys.privateKey) };
+  return { ca: ca.trusted, cert: `${cert.toString('pem')}\n` };
 }
 
 /**
@@ -229,6 +251,13 @@ async function readOrUndefined(path: string): Promise<string | undefined> {
     if (isSystemError(error, 'ENOENT')) return undefined;
     throw failedPrecondition(`Cannot read ${path}`, { cause: error, hint: 'May this process read it?' });
   }
+}
+
+/** Puts a bundle in place of the one at `path`, whole or not at all, with mode 0600. */
+export async function replaceBundle(path: string, material: TlsMaterial): Promise<void> {
+  await replace(path, renderBundle(material));
+  await using folder = await open(dirname(path));
+  await folder.sync();
 }
 
 async function replace(path: string, text: string): Promise<void> {

@@ -15,7 +15,87 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file cellar/fleet/v1/agents.proto.
  */
 export const file_cellar_fleet_v1_agents: GenFile = /*@__PURE__*/
-  fileDesc("ChxjZWxsYXIvZmxlZXQvdjEvYWdlbnRzLnByb3RvEg9jZWxsYXIuZmxlZXQudjEiQQoVSW50cm9kdWNlQWdlbnRSZXF1ZXN0EhcKBGhvc3QYASABKAlCCbpIBnIEEAEYPxIPCgd2ZXJzaW9uGAIgASgJIjoKFkludHJvZHVjZUFnZW50UmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIPCgdtZXRob2RzGAIgAygJIowCCgtSZW1vdGVBZ2VudBIMCgRob3N0GAEgASgJEhEKCWNvbm5lY3RlZBgCIAEoCBIPCgd2ZXJzaW9uGAMgASgJEg8KB2FkZHJlc3MYBCABKAkSLwoLY2hhbmdlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB21lc3NhZ2UYBiABKAkSLgoKZW5yb2xfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD21pc3NpbmdfbWV0aG9kcxgJIAMoCSJmChFFbnJvbEFnZW50UmVxdWVzdBI5CgRob3N0GAEgASgJQiu6SChyJjIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhYKBGRheXMYAiABKA1CCLpIBSoDGMIcImEKEkVucm9sQWdlbnRSZXNwb25zZRIrCgVhZ2VudBgBIAEoCzIcLmNlbGxhci5mbGVldC52MS5SZW1vdGVBZ2VudBIOCgZidW5kbGUYAiABKAkSDgoGbGlzdGVuGAMgASgJIkQKEUxpc3RBZ2VudHNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSEgoKcGFnZV90b2tlbhgCIAEoCSJbChJMaXN0QWdlbnRzUmVzcG9uc2USLAoGYWdlbnRzGAEgAygLMhwuY2VsbGFyLmZsZWV0LnYxLlJlbW90ZUFnZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIqCg9HZXRBZ2VudFJlcXVlc3QSFwoEaG9zdBgBIAEoCUIJukgGcgQQARg/Ii0KElJldm9rZUFnZW50UmVxdWVzdBIXCgRob3N0GAEgASgJQgm6SAZyBBABGD8iFQoTUmV2b2tlQWdlbnRSZXNwb25zZTKQBAoGQWdlbnRzEocBCgpFbnJvbEFnZW50EiIuY2VsbGFyLmZsZWV0LnYxLkVucm9sQWdlbnRSZXF1ZXN0GiMuY2VsbGFyLmZsZWV0LnYxLkVucm9sQWdlbnRSZXNwb25zZSIwirUYEwgCEgEDIgRob3N0IgRkYXlzOAGC0+STAhM6ASoiDi9hcGkvdjEvYWdlbnRzEnkKCkxpc3RBZ2VudHMSIi5jZWxsYXIuZmxlZXQudjEuTGlzdEFnZW50c1JlcXVlc3QaIy5jZWxsYXIuZmxlZXQudjEuTGlzdEFnZW50c1Jlc3BvbnNlIiKKtRgICAESAgMEGAGC0+STAhASDi9hcGkvdjEvYWdlbnRzEnUKCEdldEFnZW50EiAuY2VsbGFyLmZsZWV0LnYxLkdldEFnZW50UmVxdWVzdBocLmNlbGxhci5mbGVldC52MS5SZW1vdGVBZ2VudCIpirUYCAgBEgIDBBgBgtPkkwIXEhUvYXBpL3YxL2FnZW50cy97aG9zdH0SiQEKC1Jldm9rZUFnZW50EiMuY2VsbGFyLmZsZWV0LnYxLlJldm9rZUFnZW50UmVxdWVzdBokLmNlbGxhci5mbGVldC52MS5SZXZva2VBZ2VudFJlc3BvbnNlIi+KtRgOCAISAgMEGAEiBGhvc3SC0+STAhcqFS9hcGkvdjEvYWdlbnRzL3tob3N0fTKBAQoMSW50cm9kdWN0aW9uEnEKDkludHJvZHVjZUFnZW50EiYuY2VsbGFyLmZsZWV0LnYxLkludHJvZHVjZUFnZW50UmVxdWVzdBonLmNlbGxhci5mbGVldC52MS5JbnRyb2R1Y2VBZ2VudFJlc3BvbnNlIg6KtRgKCAESAQQYASiQTmIGcHJvdG8z", [file_buf_validate_validate, file_cellar_kernel_v1_options, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("ChxjZWxsYXIvZmxlZXQvdjEvYWdlbnRzLnByb3RvEg9jZWxsYXIuZmxlZXQudjEiKgoPT2ZmZXJLZXlSZXF1ZXN0EhcKBGhvc3QYASABKAlCCbpIBnIEEAEYPyImChBPZmZlcktleVJlc3BvbnNlEhIKCnB1YmxpY19rZXkYASABKAkiZwoWVGFrZUNlcnRpZmljYXRlUmVxdWVzdBIXCgRob3N0GAEgASgJQgm6SAZyBBABGD8SHQoLY2VydGlmaWNhdGUYAiABKAlCCLpIBXIDGJBOEhUKAmNhGAMgASgJQgm6SAZyBBigjQYiGQoXVGFrZUNlcnRpZmljYXRlUmVzcG9uc2UiQQoVSW50cm9kdWNlQWdlbnRSZXF1ZXN0EhcKBGhvc3QYASABKAlCCbpIBnIEEAEYPxIPCgd2ZXJzaW9uGAIgASgJIjoKFkludHJvZHVjZUFnZW50UmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIPCgdtZXRob2RzGAIgAygJIowCCgtSZW1vdGVBZ2VudBIMCgRob3N0GAEgASgJEhEKCWNvbm5lY3RlZBgCIAEoCBIPCgd2ZXJzaW9uGAMgASgJEg8KB2FkZHJlc3MYBCABKAkSLwoLY2hhbmdlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB21lc3NhZ2UYBiABKAkSLgoKZW5yb2xfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD21pc3NpbmdfbWV0aG9kcxgJIAMoCSJmChFFbnJvbEFnZW50UmVxdWVzdBI5CgRob3N0GAEgASgJQiu6SChyJjIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhYKBGRheXMYAiABKA1CCLpIBSoDGMIcImEKEkVucm9sQWdlbnRSZXNwb25zZRIrCgVhZ2VudBgBIAEoCzIcLmNlbGxhci5mbGVldC52MS5SZW1vdGVBZ2VudBIOCgZidW5kbGUYAiABKAkSDgoGbGlzdGVuGAMgASgJIkQKEUxpc3RBZ2VudHNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSEgoKcGFnZV90b2tlbhgCIAEoCSJbChJMaXN0QWdlbnRzUmVzcG9uc2USLAoGYWdlbnRzGAEgAygLMhwuY2VsbGFyLmZsZWV0LnYxLlJlbW90ZUFnZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIqCg9HZXRBZ2VudFJlcXVlc3QSFwoEaG9zdBgBIAEoCUIJukgGcgQQARg/Ii0KElJldm9rZUFnZW50UmVxdWVzdBIXCgRob3N0GAEgASgJQgm6SAZyBBABGD8iFQoTUmV2b2tlQWdlbnRSZXNwb25zZTKQBAoGQWdlbnRzEocBCgpFbnJvbEFnZW50EiIuY2VsbGFyLmZsZWV0LnYxLkVucm9sQWdlbnRSZXF1ZXN0GiMuY2VsbGFyLmZsZWV0LnYxLkVucm9sQWdlbnRSZXNwb25zZSIwirUYEwgCEgEDIgRob3N0IgRkYXlzOAGC0+STAhM6ASoiDi9hcGkvdjEvYWdlbnRzEnkKCkxpc3RBZ2VudHMSIi5jZWxsYXIuZmxlZXQudjEuTGlzdEFnZW50c1JlcXVlc3QaIy5jZWxsYXIuZmxlZXQudjEuTGlzdEFnZW50c1Jlc3BvbnNlIiKKtRgICAESAgMEGAGC0+STAhASDi9hcGkvdjEvYWdlbnRzEnUKCEdldEFnZW50EiAuY2VsbGFyLmZsZWV0LnYxLkdldEFnZW50UmVxdWVzdBocLmNlbGxhci5mbGVldC52MS5SZW1vdGVBZ2VudCIpirUYCAgBEgIDBBgBgtPkkwIXEhUvYXBpL3YxL2FnZW50cy97aG9zdH0SiQEKC1Jldm9rZUFnZW50EiMuY2VsbGFyLmZsZWV0LnYxLlJldm9rZUFnZW50UmVxdWVzdBokLmNlbGxhci5mbGVldC52MS5SZXZva2VBZ2VudFJlc3BvbnNlIi+KtRgOCAISAgMEGAEiBGhvc3SC0+STAhcqFS9hcGkvdjEvYWdlbnRzL3tob3N0fTKBAQoMSW50cm9kdWN0aW9uEnEKDkludHJvZHVjZUFnZW50EiYuY2VsbGFyLmZsZWV0LnYxLkludHJvZHVjZUFnZW50UmVxdWVzdBonLmNlbGxhci5mbGVldC52MS5JbnRyb2R1Y2VBZ2VudFJlc3BvbnNlIg6KtRgKCAESAQQYASiQTjLcAQoHUmVuZXdhbBJdCghPZmZlcktleRIgLmNlbGxhci5mbGVldC52MS5PZmZlcktleVJlcXVlc3QaIS5jZWxsYXIuZmxlZXQudjEuT2ZmZXJLZXlSZXNwb25zZSIMirUYCAgCEgEEKJBOEnIKD1Rha2VDZXJ0aWZpY2F0ZRInLmNlbGxhci5mbGVldC52MS5UYWtlQ2VydGlmaWNhdGVSZXF1ZXN0GiguY2VsbGFyLmZsZWV0LnYxLlRha2VDZXJ0aWZpY2F0ZVJlc3BvbnNlIgyKtRgICAISAQQokE5iBnByb3RvMw", [file_buf_validate_validate, file_cellar_kernel_v1_options, file_google_api_annotations, file_google_protobuf_timestamp]);
+
+/**
+ * @generated from message cellar.fleet.v1.OfferKeyRequest
+ */
+export type OfferKeyRequest = Message<"cellar.fleet.v1.OfferKeyRequest"> & {
+  /**
+   * @generated from field: string host = 1;
+   */
+  host: string;
+};
+
+/**
+ * Describes the message cellar.fleet.v1.OfferKeyRequest.
+ * Use `create(OfferKeyRequestSchema)` to create a new message.
+ */
+export const OfferKeyRequestSchema: GenMessage<OfferKeyRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_fleet_v1_agents, 0);
+
+/**
+ * @generated from message cellar.fleet.v1.OfferKeyResponse
+ */
+export type OfferKeyResponse = Message<"cellar.fleet.v1.OfferKeyResponse"> & {
+  /**
+   * PEM, of the curve P-256.
+   *
+   * @generated from field: string public_key = 1;
+   */
+  publicKey: string;
+};
+
+/**
+ * Describes the message cellar.fleet.v1.OfferKeyResponse.
+ * Use `create(OfferKeyResponseSchema)` to create a new message.
+ */
+export const OfferKeyResponseSchema: GenMessage<OfferKeyResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_fleet_v1_agents, 1);
+
+/**
+ * @generated from message cellar.fleet.v1.TakeCertificateRequest
+ */
+export type TakeCertificateRequest = Message<"cellar.fleet.v1.TakeCertificateRequest"> & {
+  /**
+   * @generated from field: string host = 1;
+   */
+  host: string;
+
+  /**
+   * PEM.
+   *
+   * @generated from field: string certificate = 2;
+   */
+  certificate: string;
+
+  /**
+   * PEM of all that are trusted from now on.
+   *
+   * @generated from field: string ca = 3;
+   */
+  ca: string;
+};
+
+/**
+ * Describes the message cellar.fleet.v1.TakeCertificateRequest.
+ * Use `create(TakeCertificateRequestSchema)` to create a new message.
+ */
+export const TakeCertificateRequestSchema: GenMessage<TakeCertificateRequest> = /*@__PURE__*/
+  messageDesc(file_cellar_fleet_v1_agents, 2);
+
+/**
+ * @generated from message cellar.fleet.v1.TakeCertificateResponse
+ */
+export type TakeCertificateResponse = Message<"cellar.fleet.v1.TakeCertificateResponse"> & {
+};
+
+/**
+ * Describes the message cellar.fleet.v1.TakeCertificateResponse.
+ * Use `create(TakeCertificateResponseSchema)` to create a new message.
+ */
+export const TakeCertificateResponseSchema: GenMessage<TakeCertificateResponse> = /*@__PURE__*/
+  messageDesc(file_cellar_fleet_v1_agents, 3);
 
 /**
  * @generated from message cellar.fleet.v1.IntroduceAgentRequest
@@ -41,7 +121,7 @@ export type IntroduceAgentRequest = Message<"cellar.fleet.v1.IntroduceAgentReque
  * Use `create(IntroduceAgentRequestSchema)` to create a new message.
  */
 export const IntroduceAgentRequestSchema: GenMessage<IntroduceAgentRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 0);
+  messageDesc(file_cellar_fleet_v1_agents, 4);
 
 /**
  * @generated from message cellar.fleet.v1.IntroduceAgentResponse
@@ -65,7 +145,7 @@ export type IntroduceAgentResponse = Message<"cellar.fleet.v1.IntroduceAgentResp
  * Use `create(IntroduceAgentResponseSchema)` to create a new message.
  */
 export const IntroduceAgentResponseSchema: GenMessage<IntroduceAgentResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 1);
+  messageDesc(file_cellar_fleet_v1_agents, 5);
 
 /**
  * @generated from message cellar.fleet.v1.RemoteAgent
@@ -134,7 +214,7 @@ export type RemoteAgent = Message<"cellar.fleet.v1.RemoteAgent"> & {
  * Use `create(RemoteAgentSchema)` to create a new message.
  */
 export const RemoteAgentSchema: GenMessage<RemoteAgent> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 2);
+  messageDesc(file_cellar_fleet_v1_agents, 6);
 
 /**
  * @generated from message cellar.fleet.v1.EnrolAgentRequest
@@ -158,7 +238,7 @@ export type EnrolAgentRequest = Message<"cellar.fleet.v1.EnrolAgentRequest"> & {
  * Use `create(EnrolAgentRequestSchema)` to create a new message.
  */
 export const EnrolAgentRequestSchema: GenMessage<EnrolAgentRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 3);
+  messageDesc(file_cellar_fleet_v1_agents, 7);
 
 /**
  * @generated from message cellar.fleet.v1.EnrolAgentResponse
@@ -189,7 +269,7 @@ export type EnrolAgentResponse = Message<"cellar.fleet.v1.EnrolAgentResponse"> &
  * Use `create(EnrolAgentResponseSchema)` to create a new message.
  */
 export const EnrolAgentResponseSchema: GenMessage<EnrolAgentResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 4);
+  messageDesc(file_cellar_fleet_v1_agents, 8);
 
 /**
  * @generated from message cellar.fleet.v1.ListAgentsRequest
@@ -211,7 +291,7 @@ export type ListAgentsRequest = Message<"cellar.fleet.v1.ListAgentsRequest"> & {
  * Use `create(ListAgentsRequestSchema)` to create a new message.
  */
 export const ListAgentsRequestSchema: GenMessage<ListAgentsRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 5);
+  messageDesc(file_cellar_fleet_v1_agents, 9);
 
 /**
  * @generated from message cellar.fleet.v1.ListAgentsResponse
@@ -233,7 +313,7 @@ export type ListAgentsResponse = Message<"cellar.fleet.v1.ListAgentsResponse"> &
  * Use `create(ListAgentsResponseSchema)` to create a new message.
  */
 export const ListAgentsResponseSchema: GenMessage<ListAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 6);
+  messageDesc(file_cellar_fleet_v1_agents, 10);
 
 /**
  * @generated from message cellar.fleet.v1.GetAgentRequest
@@ -250,7 +330,7 @@ export type GetAgentRequest = Message<"cellar.fleet.v1.GetAgentRequest"> & {
  * Use `create(GetAgentRequestSchema)` to create a new message.
  */
 export const GetAgentRequestSchema: GenMessage<GetAgentRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 7);
+  messageDesc(file_cellar_fleet_v1_agents, 11);
 
 /**
  * @generated from message cellar.fleet.v1.RevokeAgentRequest
@@ -267,7 +347,7 @@ export type RevokeAgentRequest = Message<"cellar.fleet.v1.RevokeAgentRequest"> &
  * Use `create(RevokeAgentRequestSchema)` to create a new message.
  */
 export const RevokeAgentRequestSchema: GenMessage<RevokeAgentRequest> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 8);
+  messageDesc(file_cellar_fleet_v1_agents, 12);
 
 /**
  * @generated from message cellar.fleet.v1.RevokeAgentResponse
@@ -280,7 +360,7 @@ export type RevokeAgentResponse = Message<"cellar.fleet.v1.RevokeAgentResponse">
  * Use `create(RevokeAgentResponseSchema)` to create a new message.
  */
 export const RevokeAgentResponseSchema: GenMessage<RevokeAgentResponse> = /*@__PURE__*/
-  messageDesc(file_cellar_fleet_v1_agents, 9);
+  messageDesc(file_cellar_fleet_v1_agents, 13);
 
 /**
  * Agents beside their hosts: processes on other machines (`cellar agent run`) that dial in, so that the platform can call them over the
@@ -350,4 +430,35 @@ export const Introduction: GenService<{
   },
 }> = /*@__PURE__*/
   serviceDesc(file_cellar_fleet_v1_agents, 1);
+
+/**
+ * How the certificate of an agent is renewed over its connection. The key is made where the agent is, and stays there.
+ *
+ * @generated from service cellar.fleet.v1.Renewal
+ */
+export const Renewal: GenService<{
+  /**
+   * Makes a new key, in place of one that was offered before. Errors: failed_precondition with reason bundle_missing for the platform's own
+   * agent; permission_denied with reason host_not_served.
+   *
+   * @generated from rpc cellar.fleet.v1.Renewal.OfferKey
+   */
+  offerKey: {
+    methodKind: "unary";
+    input: typeof OfferKeyRequestSchema;
+    output: typeof OfferKeyResponseSchema;
+  },
+  /**
+   * Keeps the certificate with the key that was offered last, in place of the bundle; the next connection is made with it. Errors:
+   * failed_precondition with reason key_unknown or bundle_unwritable; invalid_argument with reason certificate_invalid.
+   *
+   * @generated from rpc cellar.fleet.v1.Renewal.TakeCertificate
+   */
+  takeCertificate: {
+    methodKind: "unary";
+    input: typeof TakeCertificateRequestSchema;
+    output: typeof TakeCertificateResponseSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_cellar_fleet_v1_agents, 2);
 
