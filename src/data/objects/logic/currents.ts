@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { isSystemError } from '#lib/system-error.ts';
 import type { ListedObject } from '#s3/backend.ts';
@@ -6,81 +7,68 @@ import type { BucketDisk } from './bucket-disk.ts';
 import type { HardObject } from './hard-source.ts';
 import type { Candidate } from './key-source.ts';
 import { listed } from './object-info.ts';
-import { lookUpRows, type RowLookup } from './row-lookup.ts';
+import { lookUpRows } from './row-lookup.ts';
 import { stampOf } from './stamp.ts';
 
-/** The current object of a key as a listing tells it. */
-export interface Current {
-  readonly line: ListedObject;
-  readonly row: ObjectRow | undefined;
+/** The current objects of the keys of a page, by the index of their candidate. No object for each: there are a thousand on a page. */
+export interface Currents {
+  readonly lines: (ListedObject | undefined)[];
+  /** Where there is a line: `null` (the word) for the version without an id. */
+  readonly versionIds: (string | undefined)[];
 }
 
 /** How many files are looked at before others get their turn, about a millisecond's worth. */
 const sliceSize = 256;
 
 /**
- * The current objects of the keys of a page, one for each candidate; the first source of those is the walk. Keys may turn out to have none: a file that is gone, a folder nobody asked for.
- * Files are looked at without a promise each: there are a thousand on a page.
+ * Looks at the keys of a page; the first source of the candidates is the walk. Keys may turn out to have no object: a file that is gone, a
+ * folder nobody asked for. Files are looked at without a promise each.
  */
 export async function createCurrents(
   disk: BucketDisk,
   candidates: readonly Candidate[],
   hardObjects: ReadonlyMap<string, HardObject>,
-): Promise<readonly (Current | undefined)[]> {
+): Promise<Currents> {
   const rowOf = await lookUpRows(disk.store, disk.bucket, runsOf(candidates));
-  const found: (Current | undefined)[] = [];
+  const lines = new Array<ListedObject | undefined>(candidates.length).fill(undefined);
+  const versionIds = new Array<string | undefined>(candidates.length).fill(undefined);
   let looked = 0;
   for (let index = 0; index < candidates.length; index++) {
     const { key, isPrefix, isFirst } = candidates[index]!;
-    if (isPrefix) {
-      found.push(undefined);
-      continue;
-    }
+    if (isPrefix) continue;
     if (++looked % sliceSize === 0) await setImmediate();
     // Even an empty map makes its key one of the engine's known texts, which costs a quarter of looking at the file.
     const hard = hardObjects.size === 0 ? undefined : hardObjects.get(key);
     const isFolder = key.endsWith('/');
-    const isPlain = isFirst && !(isFolder && hard);
-    const looking = !isPlain
-      ? undefined
-      : isFolder
-        ? folderOf(disk, key, rowOf, isInside(candidates[index + 1], key))
-        : fileOf(disk, key, rowOf);
-    const plain = looking instanceof Promise ? await looking : looking;
-    found.push(plain ?? hardOf(key, hard));
+    let stats: BigIntStats | undefined;
+    let row: ObjectRow | undefined;
+    if (isFirst && !(isFolder && hard)) {
+      stats = isFolder ? folderAt(disk, key) : fileAt(disk, key);
+      row = stats && rowOf(key, stampOf(stats));
+      if (stats && isFolder && (row ? row.kind === 'implicit' : !(await isEmpty(disk, key, candidates[index + 1]))))
+        stats = undefined;
+    }
+    if (!stats && hard) ({ stats, row } = hard);
+    if (!stats) continue;
+    lines[index] = listed(key, stats, row);
+    versionIds[index] = row?.versionId ?? 'null';
   }
-  return found;
+  return { lines, versionIds };
 }
 
-const hardOf = (key: string, hard: HardObject | undefined): Current | undefined =>
-  hard && { line: listed(key, hard.stats, hard.row), row: hard.row };
-
-/** Whether the walk has just found a file or folder in this one. */
-const isInside = (next: Candidate | undefined, folder: string): boolean => next?.isFirst === true && next.key.startsWith(folder);
-
-function fileOf(disk: BucketDisk, key: string, rowOf: RowLookup): Current | undefined {
+function fileAt(disk: BucketDisk, key: string): BigIntStats | undefined {
   const stats = disk.lookAt(`${disk.root}/${key}`);
-  if (!stats?.isFile()) return undefined;
-  const row = rowOf(key, stampOf(stats));
-  return { line: listed(key, stats, row), row };
+  return stats?.isFile() ? stats : undefined;
 }
 
-/** A promise only where nobody has looked into the folder. */
-function folderOf(
-  disk: BucketDisk,
-  key: string,
-  rowOf: RowLookup,
-  isInhabited: boolean,
-): Current | undefined | Promise<Current | undefined> {
+function folderAt(disk: BucketDisk, key: string): BigIntStats | undefined {
   const stats = disk.lookAt(`${disk.root}/${key.slice(0, -1)}`);
-  if (!stats?.isDirectory()) return undefined;
-  const row = rowOf(key, stampOf(stats));
-  if (row?.kind === 'implicit' || (!row && isInhabited)) return undefined;
-  const current = { line: listed(key, stats, row), row };
-  return row ? current : isEmpty(disk, key).then((is) => (is ? current : undefined));
+  return stats?.isDirectory() ? stats : undefined;
 }
 
-async function isEmpty({ names }: BucketDisk, key: string): Promise<boolean> {
+/** Mostly the walk has just found the next key in the folder, and nobody needs to look. */
+async function isEmpty({ names }: BucketDisk, key: string, next: Candidate | undefined): Promise<boolean> {
+  if (next?.isFirst && next.key.startsWith(key)) return false;
   try {
     return (await names.of(key.slice(0, -1).split('/'))).length === 0;
   } catch (error) {

@@ -35,14 +35,14 @@ export async function listFolder(
       candidates.push(candidate);
       if (!candidate.isPrefix && candidate.key.endsWith('/') && --folders >= 0) room += 1;
     }
-    const currents = await createCurrents(disk, candidates, hardObjects);
+    const { lines } = await createCurrents(disk, candidates, hardObjects);
     for (const [index, { key, isPrefix }] of candidates.entries()) {
-      const object = currents[index];
-      if (!isPrefix && !object) continue;
+      const line = lines[index];
+      if (!isPrefix && !line) continue;
       count += 1;
       if (count > limit) return { objects, commonPrefixes, next: last };
       last = key;
-      if (object) objects.push(object.line);
+      if (line) objects.push(line);
       else commonPrefixes.push(key);
     }
   }

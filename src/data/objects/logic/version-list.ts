@@ -38,17 +38,16 @@ export async function listVersions(disk: BucketDisk, finder: ObjectFinder, query
       gathered.push({ ...candidate, rows });
       count += 1 + rows.length;
     }
-    const currents = await createCurrents(disk, gathered, hardObjects);
+    const { lines, versionIds } = await createCurrents(disk, gathered, hardObjects);
     for (const [at, { key, isPrefix, rows }] of gathered.entries()) {
       if (isPrefix) {
         entries.push(key);
         continue;
       }
-      const current = currents[at];
-      const currentId = current && (current.row?.versionId ?? 'null');
-      if (current && currentId) entries.push({ ...current.line, versionId: currentId, isLatest: true, isDeleteMarker: false });
+      const [line, currentId] = [lines[at], versionIds[at]];
+      if (line && currentId) entries.push({ ...line, versionId: currentId, isLatest: true, isDeleteMarker: false });
       for (const [index, row] of rows.entries()) {
-        if (row.versionId !== currentId) entries.push(lineOf(row, index === 0 && !current));
+        if (row.versionId !== currentId) entries.push(lineOf(row, index === 0 && !line));
       }
     }
   }
