@@ -9,6 +9,7 @@ import type { TestImage } from './agents/testing/test-images.ts';
 import { type ChainGround, etcdScenario, litecoinScenario, natsScenario } from './testing/chain-scenarios.ts';
 import { operator, startFleet } from './testing/fleet-platform.ts';
 import { poolScenario } from './testing/pool-scenario.ts';
+import { etcdSnapshotScenario, litecoinSnapshotScenario } from './testing/snapshot-scenario.ts';
 
 const skip = kubernetesMissing();
 /** Pods take their time to go, and images to come. */
@@ -48,6 +49,8 @@ describe('clusters on Kubernetes', { skip: skip ?? false, timeout: 1_800_000 }, 
   test('litecoin', async (t) => litecoinScenario(await ground(t, 'litecoin', 31_000)));
   test('etcd', async (t) => etcdScenario(await ground(t, 'etcd', 31_100)));
   test('NATS', async (t) => natsScenario(await ground(t, 'nats', 31_200)));
+  test('snapshots of etcd', async (t) => etcdSnapshotScenario(await ground(t, 'etcd', 31_400)));
+  test('snapshots of litecoin, over a reset', async (t) => litecoinSnapshotScenario(await ground(t, 'litecoin', 31_500)));
   test('a pool', async (t) => {
     const fleet = await startFleet(t);
     const image = testImage('anvil');

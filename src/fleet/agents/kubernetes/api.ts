@@ -29,6 +29,7 @@ export interface KubeObject {
     readonly name: string;
     readonly namespace?: string;
     readonly uid?: string;
+    readonly resourceVersion?: string;
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
     readonly creationTimestamp?: string;
@@ -100,6 +101,19 @@ export class KubeApi {
   async merge(kind: Kind, namespace: string, name: string, change: object, signal: AbortSignal): Promise<void> {
     const path = `${pathOf(kind, namespace)}/${encodeURIComponent(name)}`;
     await this.#send(HttpMethod.PATCH, path, { fieldManager }, signal, JSON.stringify(change), 'application/merge-patch+json');
+  }
+
+  /** Removes what was seen, as long as it has not changed since. False: it has. */
+  async removeSeen(kind: Kind, { metadata }: KubeObject, signal: AbortSignal): Promise<boolean> {
+    const { name, namespace = '', uid, resourceVersion } = metadata;
+    const body = JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', preconditions: { uid, resourceVersion } });
+    try {
+      await this.#send(HttpMethod.DELETE, `${pathOf(kind, namespace)}/${encodeURIComponent(name)}`, {}, signal, body);
+    } catch (error) {
+      if (error instanceof KubeError && error.status === 409) return false;
+      if (!isGone(error)) throw error;
+    }
+    return true;
   }
 
   /** False: it is not there. Things go in their own time; it does not wait. */

@@ -100,7 +100,7 @@ function watchSilence(socket: Socket, lost: (error: Error) => void): () => void 
   socket.on('message', hear);
   socket.on('pong', hear);
   const timer = setInterval(() => {
-    if (socket.isPaused) return;
+    if (socket.isPaused) return hear();
     if (!isHeard) return lost(new Error(`nothing was heard for ${silenceMs / 1000} s`));
     isHeard = false;
     socket.ping();

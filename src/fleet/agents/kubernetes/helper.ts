@@ -29,7 +29,7 @@ const placeMs = 90_000;
 const mebibyte = 1024 * 1024;
 
 /** No member has a dot in its name, and nobody looks for a member by these labels. */
-const nameOf = ({ member, volume }: Helper): string => `${member}.${volume}`;
+const nameOf = ({ member, volume }: Pick<Helper, 'member' | 'volume'>): string => `${member}.${volume}`;
 
 /**
  * Makes a helper, in the place of one that was left, and waits until it runs. Result: its pod's name.
@@ -38,7 +38,7 @@ const nameOf = ({ member, volume }: Helper): string => `${member}.${volume}`;
 export async function makeHelper(scope: KubeScope, ref: ClusterRef, helper: Helper, signal: AbortSignal): Promise<string> {
   const name = nameOf(helper);
   const early = AbortSignal.any([signal, AbortSignal.timeout(placeMs)]);
-  await removeHelpers(scope, ref, helper.member, signal);
+  await removeHelpers(scope, ref, helper, signal);
   await scope.api.apply(helperManifest(scope, ref, helper), signal);
   for (;;) {
     const pod = await scope.api.get<PodView>(`${pathOf('Pod', spaceOf(scope, ref))}/${encodeURIComponent(name)}`, signal);
@@ -60,11 +60,17 @@ export async function makeHelper(scope: KubeScope, ref: ClusterRef, helper: Help
   }
 }
 
-/** With a member's helpers goes what they have begun in its volumes. Resolves when they are gone. */
-export async function removeHelpers(scope: KubeScope, ref: ClusterRef, member: string, signal: AbortSignal): Promise<void> {
+/** With a member's helpers, or that of one volume, goes what they have begun there. Resolves when they are gone. */
+export async function removeHelpers(
+  scope: KubeScope,
+  ref: ClusterRef,
+  { member, volume }: { readonly member: string; readonly volume?: string },
+  signal: AbortSignal,
+): Promise<void> {
   for (;;) {
     const helpers = (await within<PodView>(scope, 'Pod', ref, signal)).items.filter(
-      ({ metadata }) => metadata.labels?.[helperLabel] === member,
+      ({ metadata }) =>
+        metadata.labels?.[helperLabel] === member && (volume === undefined || metadata.name === nameOf({ member, volume })),
     );
     if (helpers.length === 0) return;
     for (const { metadata } of helpers)
@@ -75,8 +81,13 @@ export async function removeHelpers(scope: KubeScope, ref: ClusterRef, member: s
 }
 
 /** Also when the caller has left: it would keep the volume. */
-export const leaveHelper = (scope: KubeScope, ref: ClusterRef, { member }: Helper): Promise<void> =>
-  removeHelpers(scope, ref, member, AbortSignal.timeout(removeMs));
+export async function leaveHelper(scope: KubeScope, ref: ClusterRef, helper: Helper): Promise<void> {
+  try {
+    await removeHelpers(scope, ref, helper, AbortSignal.timeout(removeMs));
+  } catch {
+    // The cluster does not answer, which does not change how the copy has ended: the next start of the member removes it.
+  }
+}
 
 /** Errors: what a helper's image lacks. */
 export const helperUnfit = (image: string, why: string): Fault =>

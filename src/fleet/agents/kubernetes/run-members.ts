@@ -12,13 +12,15 @@ export async function beginMember(scope: KubeScope, ref: ClusterRef, member: str
   );
   if (!set) throw memberMissing(ref, member);
   // A helper of somebody who was killed would keep the volume.
-  if (set.spec.replicas === 0) await removeHelpers(scope, ref, member, signal);
+  if (set.spec.replicas === 0) await removeHelpers(scope, ref, { member }, signal);
   if (set.spec.replicas === 0)
     return await scope.api.merge('StatefulSet', spaceOf(scope, ref), member, { spec: { replicas: 1 } }, signal);
-  const pod = (await within<PodView>(scope, 'Pod', ref, signal)).items.find(({ metadata }) => metadata.name === podOf(member));
-  // Kubernetes would start it again too, in its own time, which doubles with every end.
-  if (pod && isSettled(pod) && !pod.status.containerStatuses?.[0]?.state?.running)
-    await scope.api.remove('Pod', spaceOf(scope, ref), podOf(member), {}, signal);
+  for (;;) {
+    const pod = (await within<PodView>(scope, 'Pod', ref, signal)).items.find(({ metadata }) => metadata.name === podOf(member));
+    // Kubernetes would start it again too, in its own time, which doubles with every end; what it has just started is left alone.
+    if (!pod || !isSettled(pod) || pod.status.containerStatuses?.[0]?.state?.running) return;
+    if (await scope.api.removeSeen('Pod', pod, signal)) return;
+  }
 }
 
 /** Resolves when its pod is gone, or cannot be seen any more. */

@@ -34,7 +34,7 @@ interface Ran {
 }
 
 async function run(path: string, script: string, folder: string, input: AsyncIterable<Uint8Array>): Promise<Ran> {
-  const child = spawn('sh', ['-c', script, 'sh', folder], { env: { PATH: path } });
+  const child = spawn('sh', ['-c', script, 'sh', folder, mark], { env: { PATH: path } });
   const [output, errors] = [buffer(child.stdout), buffer(child.stderr)];
   const fed = pipeline(input, child.stdin).catch((error: NodeJS.ErrnoException) => {
     if (!['EPIPE', 'ECONNRESET'].includes(error.code ?? '')) throw error; // It did not want all of it.
@@ -42,6 +42,16 @@ async function run(path: string, script: string, folder: string, input: AsyncIte
   const [code] = (await once(child, 'close')) as [number | null];
   await fed;
   return { code, output: await output, errors: (await errors).toString() };
+}
+
+const mark = 'that is all';
+
+/** It ends when it is told that all has come. */
+async function save(path: string, folder: string): Promise<Buffer> {
+  const { code, output, errors } = await run(path, saveScript, folder, Readable.from(['\n']));
+  assert.equal(code, 0, errors);
+  assert.equal(output.subarray(-mark.length).toString(), mark);
+  return output.subarray(0, -mark.length);
 }
 
 const nothing = (): AsyncIterable<Uint8Array> => Readable.from([]);
@@ -84,8 +94,7 @@ for (const [name, skip] of [
 
     test('what is saved is loaded again, whatever was there', async (t) => {
       const [path, from, to] = [pathOf(t), volume(t), folderOf(t)];
-      const { code, output, errors } = await run(path, saveScript, from, nothing());
-      assert.equal(code, 0, errors);
+      const output = await save(path, from);
       writeFileSync(join(to, 'old'), 'goes');
       mkdirSync(join(to, 'lost+found'));
       mkdirSync(join(to, '.cellar-new', 'left'), { recursive: true });
@@ -99,14 +108,14 @@ for (const [name, skip] of [
     test('an empty volume too', async (t) => {
       const [path, from, to] = [pathOf(t), folderOf(t), folderOf(t)];
       writeFileSync(join(to, 'old'), 'goes');
-      const { output } = await run(path, saveScript, from, nothing());
+      const output = await save(path, from);
       assert.equal((await run(path, loadScript, to, framed(whole(output)))).code, 0);
       assert.deepEqual(readdirSync(to), []);
     });
 
     test('what breaks off, or is no archive, changes nothing', async (t) => {
       const [path, from, to] = [pathOf(t), volume(t), folderOf(t)];
-      const { output } = await run(path, saveScript, from, nothing());
+      const output = await save(path, from);
       writeFileSync(join(to, 'old'), 'stays');
       for (const input of [
         brokenOff(framed(whole(output)), 0),

@@ -14,8 +14,14 @@ export const helperCodes = { toolMissing: 9, cutOff: 10, unreadable: 11 } as con
 export const waitScript = (seconds: number): string =>
   `leave() { kill $!; rm -rf "$1/${fresh}"; exit 0; }; trap 'leave "$1"' TERM; sleep ${seconds} & wait; leave "$1"`;
 
-/** Writes the archive to its output. */
-export const saveScript = `command -v tar >/dev/null || { echo tar >&2; exit ${helperCodes.toolMissing}; }; cd "$1" && exec tar -cf - .`;
+/**
+ * Writes the archive to its output, then a mark, `$2`, and ends when it is told by a line that all of it has come: what is still on its way when a
+ * command ends is lost to whoever reads slowly, and the command counts as done all the same.
+ */
+export const saveScript = `
+command -v tar >/dev/null || { echo tar >&2; exit ${helperCodes.toolMissing}; }
+cd "$1" && tar -cf - . && printf %s "$2" && read -r heard
+`;
 
 /** Reads what `framed` makes of an archive, and puts it in the place of what was there. */
 export const loadScript = `

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { PassThrough } from 'node:stream';
-import { failedPrecondition, notFound } from '#kernel/fault.ts';
+import { failedPrecondition, notFound, unavailable } from '#kernel/fault.ts';
 import type { ClusterRef } from '../../driver/driver.ts';
 import { archiveInvalid, wholeArchive } from '../logic/whole-archive.ts';
 import { asking } from './api.ts';
@@ -28,15 +29,22 @@ export async function* saveVolume(scope: KubeScope, ref: VolumeRef, signal: Abor
   try {
     const pod = await asking(signal, askMs, (patience) => makeHelper(scope, ref, helper, patience));
     const output = new PassThrough({ highWaterMark: heldBytesMax });
-    const command = { namespace: spaceOf(scope, ref), pod, command: ['sh', '-c', saveScript, 'sh', mountPath] };
+    const mark = randomUUID();
+    const heard = Promise.withResolvers<void>();
+    const input = (async function* () {
+      await heard.promise;
+      yield Buffer.from('\n');
+    })();
+    const command = { namespace: spaceOf(scope, ref), pod, command: ['sh', '-c', saveScript, 'sh', mountPath, mark] };
     const copying = asking(AbortSignal.any([signal, leave.signal]), copyMs, async (patience) => {
-      const { exitCode, errors } = await scope.api.stream(command, { output }, patience);
+      const { exitCode, errors } = await scope.api.stream(command, { input, output }, patience);
       if (exitCode !== 0) throw copyFault(helper, exitCode, errors);
     });
     // Whoever reads is told of it, but for the end, which is awaited.
     copying.catch((error: unknown) => output.destroy(error instanceof Error ? error : new Error(String(error))));
-    for await (const piece of output) yield piece as Uint8Array;
+    const isWhole = yield* upToMark(output, Buffer.from(mark), heard.resolve);
     await copying;
+    if (!isWhole) throw unavailable(`The content of volume "${ref.volume}" broke off on its way`, { reason: 'copy_cut_off' });
   } finally {
     leave.abort();
     await leaveHelper(scope, ref, helper);
@@ -73,6 +81,23 @@ export async function loadVolume(
   } finally {
     await leaveHelper(scope, ref, helper);
   }
+}
+
+/** Passes on what comes before the mark, which ends it. Result: whether there was one. */
+async function* upToMark(
+  source: AsyncIterable<Uint8Array>,
+  mark: Buffer,
+  found: () => void,
+): AsyncGenerator<Uint8Array, boolean> {
+  let tail = Buffer.alloc(0);
+  for await (const piece of source) {
+    const all = Buffer.concat([tail, piece]);
+    const before = Math.max(0, all.byteLength - mark.byteLength);
+    tail = all.subarray(before);
+    if (before > 0) yield all.subarray(0, before);
+    if (tail.equals(mark)) found();
+  }
+  return tail.equals(mark);
 }
 
 /** Who copies. Errors: `member_missing`, `volume_missing`; `member_running` when the volume is to be written. */
