@@ -1,8 +1,13 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { mountVolume, type VolumeKind, volumesMissing } from '#data/testing/mount-volume.ts';
+import { installation } from '#s3/bucket-settings.ts';
 import { besideReference } from './testing/beside-reference.ts';
 import { stepsOf, type Verb } from './testing/commands.ts';
+import { startBackend, textBody } from './testing/start-backend.ts';
 
 /*
  * The same random requests, restarts and faults as in `model.test.ts`, on volumes that take several names for one, refuse some, or make up
@@ -50,3 +55,16 @@ for (const kind of kinds) {
   test(`${kind}: keys that differ in their case only`, { skip }, (t) => check(t, kind, cased, false));
   test(`${kind}: all keys with versions`, { skip }, (t) => check(t, kind, [...cased, ...odd], true));
 }
+
+test('a folder in other case is no bucket, and nobody writes into it', { skip }, async (t) => {
+  await using volume = await mountVolume('exfat');
+  mkdirSync(join(volume.path, 'b'));
+  mkdirSync(join(volume.path, 'Photos'));
+  const { backend } = await startBackend(t, { parent: volume.path });
+  assert.deepEqual(
+    (await backend.listBuckets()).map(({ name }) => name),
+    ['bucket'],
+  );
+  await assert.rejects(backend.put({ bucket: 'photos', key: 'a' }, textBody('a'), {}), /does not exist/);
+  await assert.rejects(backend.createBucket('photos', { owner: installation }), /it exists/);
+});

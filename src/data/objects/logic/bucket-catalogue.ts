@@ -4,7 +4,7 @@ import { createKeyedLock } from '#lib/keyed-lock.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { BucketInfo } from '#s3/backend.ts';
 import { type BucketSettings, installation } from '#s3/bucket-settings.ts';
-import { probeVolume, type Volume } from '../../volume.ts';
+import type { Volume } from '../../volume.ts';
 import type { BucketRecord, ObjectStore } from '../store/store.ts';
 import { type BucketFolder, findBucketFolder } from './bucket-folder.ts';
 import { isBucketName } from './bucket-name.ts';
@@ -12,8 +12,9 @@ import type { RecordChange } from './change.ts';
 import type { ContentCoding } from './content-coding.ts';
 import { openDirectory } from './directory.ts';
 import { createFolderBucket, type FolderBucket } from './folder-bucket.ts';
-import { lookAt, mkdir, readEntries, realpath, remove, rmdir, writeFault } from './fs.ts';
+import { lookAt, mkdir, readEntries, readEntriesNow, realpath, remove, rmdir, writeFault } from './fs.ts';
 import { privateFolder } from './key-path.ts';
+import { probedVolumes } from './probed-volumes.ts';
 import { RowCollector } from './row-collector.ts';
 import { listVersions } from './version-list.ts';
 
@@ -45,8 +46,6 @@ export interface OpenBucket extends FolderBucket {
 }
 
 const checkIntervalMs = 1_000;
-/** The number of a disk that is gone may be another's by then. */
-const volumeMsMax = 10_000;
 const unset: BucketSettings = { owner: installation };
 
 /** The buckets of one parent folder: those that were declared and, where it is so, all its children. */
@@ -55,12 +54,13 @@ export class BucketCatalogue {
   #declared: ReadonlyMap<string, string> = new Map();
   readonly #opened = new Map<string, OpenBucket>();
   readonly #locks = createKeyedLock();
-  readonly #volumes = new Map<bigint, { readonly volume: Volume; readonly atMs: number }>();
+  readonly #volumeOf: (folder: BucketFolder) => Volume;
   #records: Promise<Map<string, BucketRecord>> | undefined;
   #known = new Map<string, BucketRecord>();
 
   constructor(options: BucketCatalogueOptions) {
     this.#options = options;
+    this.#volumeOf = probedVolumes(options.now);
     this.declare(options.folders);
   }
 
@@ -83,7 +83,7 @@ export class BucketCatalogue {
     return await this.#locks.run(bucket, async () => {
       const current = this.#opened.get(bucket);
       if (current?.folder.root === folder.root) {
-        if (current.folder.device !== folder.device) current.disk.volume = this.#volume(folder);
+        if (current.folder.device !== folder.device) current.disk.volume = this.#volumeOf(folder);
         return Object.assign(current, { folder, checkedMs: this.#options.now() });
       }
       const opened = await this.#make(bucket, folder);
@@ -216,23 +216,13 @@ export class BucketCatalogue {
       ...{ bucket, root: folder.root, store, record, newId, now, coding, partSizeBytesMin },
       assertThere: async () => void (await this.open(bucket, true)),
       settings: () => this.settings(bucket),
-      volume: this.#volume(folder),
+      volume: this.#volumeOf(folder),
       hasHardKeys: (await store.hardKeys(bucket, '', '', 1)).length > 0,
     });
     for (const intent of await store.intents()) {
       if (intent.bucket === bucket && intent.key !== '') await files.disk.recover(intent);
     }
     return { ...files, collector: new RowCollector(files), folder, checkedMs: now() };
-  }
-
-  /** Buckets that are opened together mostly lie on one disk, which is tried out once. */
-  #volume({ root, device }: BucketFolder): Volume {
-    const { now } = this.#options;
-    const known = this.#volumes.get(device);
-    if (known && now() - known.atMs < volumeMsMax) return known.volume;
-    const volume = probeVolume(join(root, privateFolder));
-    if (volume.isKnown) this.#volumes.set(device, { volume, atMs: now() });
-    return volume;
   }
 
   async #put(record: BucketRecord): Promise<void> {
@@ -268,12 +258,19 @@ export class BucketCatalogue {
     if (!this.#options.hasMore || !isBucketName(bucket)) throw noSuchBucket(bucket);
     const parent = await this.#parent();
     const path = join(parent, bucket);
-    if (lookAt(path)?.isDirectory()) return path;
+    if (lookAt(path)?.isDirectory() && isSpelt(parent, bucket)) return path;
     // Where a disk was there is nothing of ours.
     if (this.#known.has(bucket) && !lookAt(join(parent, privateFolder))) throw parentMissing(parent);
     this.#opened.delete(bucket);
     throw noSuchBucket(bucket);
   }
+}
+
+/** A folder that is spelt otherwise is no bucket: `Photos` is none, also where the disk takes `photos` for it. */
+function isSpelt(parent: string, bucket: string): boolean {
+  const other = bucket.toUpperCase();
+  if (other === bucket || !lookAt(join(parent, other))) return true;
+  return readEntriesNow(parent).some(({ name }) => name === bucket);
 }
 
 async function mkdirIfMissing(path: string): Promise<void> {
