@@ -3,7 +3,7 @@ import type { BucketDisk } from './bucket-disk.ts';
 import { createCurrents } from './currents.ts';
 import { walkFolder } from './folder-walk.ts';
 import { createHardSource, type HardObject } from './hard-source.ts';
-import { type Candidate, nextCandidate, walkSource } from './key-source.ts';
+import { type Candidate, type KeySource, nextCandidate, walkSource } from './key-source.ts';
 
 /**
  * One page of a bucket's keys in the order of their UTF-8 bytes.
@@ -18,6 +18,9 @@ export async function listFolder(
   const plain = walkSource(walkFolder(disk.names, prefix, after));
   const sources = disk.hasHardKeys && !query.isPlainOnly ? [plain, hard] : [plain];
   const hardObjects = new Map<string, HardObject>();
+  const onKey = (key: string, having: readonly KeySource[]): void => {
+    if (having.includes(hard)) hardObjects.set(key, hard.current());
+  };
   const objects: ListedObject[] = [];
   const commonPrefixes: string[] = [];
   let last: string | undefined;
@@ -26,9 +29,7 @@ export async function listFolder(
     const candidates: Candidate[] = [];
     // Most folders are no objects, so some more are looked at than the page has room for.
     for (let [room, folders] = [limit - count, limit / 4]; candidates.length <= room; ) {
-      const next = nextCandidate(sources, query, (key, having) => {
-        if (having.includes(hard)) hardObjects.set(key, hard.current());
-      });
+      const next = nextCandidate(sources, query, onKey);
       const candidate = next instanceof Promise ? await next : next;
       isEnd = candidate === undefined;
       if (!candidate) break;
