@@ -80,6 +80,8 @@ export interface Frozen extends Pick<Sql, 'all' | 'get'> {
 export interface Database extends Sql {
   readonly engine: Engine;
   readonly name: string;
+  /** What a transaction has answered outlives a power cut. Readers may see it a moment before it does: see `sync`. */
+  readonly isDurable: boolean;
   /** Synchronous reads of the last committed state; absent unless the engine is SQLite. */
   readonly sqlite: Pick<SyncSql, 'all' | 'get' | 'rows'> | undefined;
   /**
@@ -100,11 +102,8 @@ export interface Database extends Sql {
    * too often, and is missed when the writer is another process on SQLite or the connection broke; poll slowly as well.
    */
   listen(topic: string, wake: () => void): () => void;
-  /**
-   * Resolves when all that is committed now outlives a power cut; at once where commits do not wait for the disk. Transactions wait by themselves:
-   * this is for those that pass on what they have read, which others may have committed a moment ago.
-   */
-  durable(): Promise<void>;
+  /** Brings all that is committed now to the disk. Transactions of a durable database wait for that by themselves. */
+  sync(): Promise<void>;
   /** Resolves when a statement can run now. Errors: `unavailable` when it cannot. */
   check(signal: AbortSignal): Promise<void>;
   /** Waits for the open transaction, refuses the waiting ones with `unavailable` and closes every connection. */

@@ -66,6 +66,7 @@ export function createPostgresDatabase(options: PostgresOptions): Database {
 
 class PostgresDatabase implements Database {
   readonly engine = 'postgres';
+  readonly isDurable = true;
   readonly name: string;
   readonly sqlite = undefined;
   readonly schema: string;
@@ -145,7 +146,7 @@ class PostgresDatabase implements Database {
     return this.#listener.listen(`${this.schema}:${topic}`, wake);
   }
 
-  async durable(): Promise<void> {
+  async sync(): Promise<void> {
     // The engine shows nothing that it has not made durable.
   }
 

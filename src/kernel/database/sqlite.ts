@@ -49,11 +49,11 @@ export function createSqliteDatabase(options: SqliteOptions): Database {
 class SqliteDatabase implements Database {
   readonly engine = 'sqlite';
   readonly name: string;
+  readonly isDurable: boolean;
   readonly sqlite: Pick<SyncSql, 'all' | 'get' | 'rows'>;
   readonly #file: string;
   readonly #temporaryFolder: string | undefined;
   readonly #log: Log;
-  readonly #durable: boolean;
   readonly #busyTimeoutMs: number;
   readonly #queueMax: number;
   readonly #statementsMax: number;
@@ -73,7 +73,7 @@ class SqliteDatabase implements Database {
   constructor(options: SqliteOptions) {
     this.name = options.name;
     this.#log = options.log.with({ database: options.name });
-    this.#durable = options.durable ?? false;
+    this.isDurable = options.durable ?? false;
     this.#busyTimeoutMs = options.busyTimeoutMs ?? 5000;
     this.#queueMax = options.queueMax ?? 10_000;
     this.#statementsMax = options.statementsMax ?? 500;
@@ -169,7 +169,7 @@ class SqliteDatabase implements Database {
     }
     await this.#draining;
     // Who waits for the disk is told by it.
-    await this.durable().catch(() => undefined);
+    if (this.isDurable) await this.sync().catch(() => undefined);
     this.#disconnect();
     if (this.#temporaryFolder) rmSync(this.#temporaryFolder, { recursive: true, force: true });
   }
@@ -239,7 +239,7 @@ class SqliteDatabase implements Database {
     for (const { tx } of finished) this.#runAfterCommit(tx);
     if (finished.length === 0) return;
     // The next transactions go on meanwhile. They are answered after this one: the disk takes the journal in order.
-    this.durable().then(
+    (this.isDurable ? this.sync() : Promise.resolve()).then(
       () => {
         for (const { job: member, value } of finished) member.resolve(value);
       },
@@ -249,8 +249,8 @@ class SqliteDatabase implements Database {
     );
   }
 
-  async durable(): Promise<void> {
-    if (!this.#durable || !this.#writer?.hasJournal) return;
+  async sync(): Promise<void> {
+    if (!this.#writer?.hasJournal) return;
     this.#journal ??= openJournalSync(this.#file, () => {
       this.#isJournalDoubtful = true;
     });

@@ -1,4 +1,5 @@
 import { createBell } from '#lib/bell.ts';
+import { bootId } from '../boot-id.ts';
 import { type Database, join, type Row, type Session, type Transaction } from '../database/database.ts';
 import { type Migration, migrate } from '../database/migrations.ts';
 import { Fault, invalidArgument } from '../fault.ts';
@@ -22,6 +23,8 @@ export interface OpenStreamOptions {
   readonly now?: () => number;
   /** How often subscribers look without being woken; 1 000 when absent. Covers writers in other processes on SQLite, and lost notifications. */
   readonly pollMs?: number;
+  /** Which start of the machine this is; as the system says when absent. */
+  readonly boot?: string;
 }
 
 const eventsMax = 10_000;
@@ -47,13 +50,25 @@ const migrationsFor = (table: string): readonly Migration[] => [
             stream {text} not null, consumer {text} not null, position bigint not null, seen_at bigint not null, primary key (stream, consumer)
           )`,
   },
+  {
+    id: 2,
+    name: 'boots',
+    sql: 'create table if not exists cellar_stream_boots (name {text} primary key, boot {text} not null)',
+  },
 ];
+
+/** More than a power cut can take of events that were read already. */
+const jump = 2 ** 32;
 
 /**
  * Opens a stream: a table of its own in the producer's database, made when missing.
  *
  * Positions come from one counter row that appenders lock until they commit. That makes positions follow commits and
  * leaves no gaps, on PostgreSQL too, where a sequence would let readers pass an event that commits late.
+ *
+ * A power cut may take the last events of a database that is not durable, after readers had them. Their positions are never given to other
+ * events: when the machine was started since, the stream goes on far above, and readers of what was before are told that it is gone
+ * (`stream_trimmed`).
  */
 export async function openStream(options: OpenStreamOptions): Promise<Stream> {
   const { database, name } = options;
@@ -61,7 +76,26 @@ export async function openStream(options: OpenStreamOptions): Promise<Stream> {
     throw invalidArgument(`Cannot open stream ${JSON.stringify(name)}: not a plain name`);
   await migrate(database, migrationsFor(`"stream_${name}"`), { area: `stream ${name}` });
   await database.run('insert into cellar_streams (name, head, trimmed) values ($1, 0, 0) on conflict (name) do nothing', name);
+  if (!database.isDurable) await passPowerCut(database, name, options.boot ?? bootId());
   return new SqlStream(options);
+}
+
+async function passPowerCut(database: Database, name: string, boot: string): Promise<void> {
+  await database.transaction(async (tx) => {
+    const known = await tx.get<{ boot: string }>('select boot from cellar_stream_boots where name = $1', name);
+    if (known?.boot === boot) return;
+    if (known) {
+      await tx.run(`delete from "stream_${name}"`);
+      await tx.run('update cellar_streams set head = head + $1, trimmed = head + $1 where name = $2', jump, name);
+    }
+    await tx.run(
+      'insert into cellar_stream_boots (name, boot) values ($1, $2) on conflict (name) do update set boot = excluded.boot',
+      name,
+      boot,
+    );
+  });
+  // Else the next cut takes the jump, and the next jump leads to the same place.
+  await database.sync();
 }
 
 interface EventRow extends Row {
@@ -117,7 +151,7 @@ class SqlStream implements Stream {
     if (first && first.position !== after + 1) throw streamTrimmed(this.name, after);
     if (!first) await this.#assertInRange(after);
     // What a power cut could still take is passed on to nobody: its positions would be given to other events.
-    else await this.database.durable();
+    else if (this.database.isDurable) await this.database.sync();
     return rows.map(toEvent);
   }
 
