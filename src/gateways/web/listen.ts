@@ -140,10 +140,10 @@ function readTarget(request: IncomingMessage): Refusal | undefined {
   return undefined;
 }
 
-/** What we cannot decode would be taken for the content. Source: RFC 9112, 6.1. */
+/** What we cannot decode would be taken for the content. What does not end with "chunked" is refused by Node. Source: RFC 9112, 6.1. */
 function wrongCoding({ headers }: IncomingMessage): Refusal | undefined {
   const coding = headers['transfer-encoding'];
-  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined;
+  if (coding === undefined || !/,\s*chunked\s*$/i.test(coding)) return undefined;
   return [501, 'Not Implemented', 'The only transfer coding that is known here is "chunked"'];
 }
 
@@ -256,7 +256,9 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
 }
 
 function refuse(response: ServerResponse, status: number, phrase: string, detail: string): void {
-  response.writeHead(status, phrase, { 'content-type': problemType, connection: 'close' }).end(problemText(status, detail));
+  const text = problemText(status, detail);
+  const headers = { 'content-type': problemType, 'content-length': Buffer.byteLength(text), connection: 'close' };
+  response.writeHead(status, phrase, headers).end(text);
 }
 
 function problemText(status: number, detail: string): string {
