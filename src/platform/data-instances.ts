@@ -1,6 +1,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import { isAbsolute, resolve } from 'node:path';
-import type { DatasourceSettings } from '#data/plan.ts';
+import { isAbsolute, join, resolve } from 'node:path';
+import type { DatasourceSettings, ObjectsPlan } from '#data/plan.ts';
 import { failedPrecondition } from '#kernel/fault.ts';
 import { homePaths, ownPaths } from '#kernel/process/paths.ts';
 import type { ServiceDefinition, ServiceInstance } from '#kernel/services/service.ts';
@@ -16,21 +16,22 @@ export interface DataInstances {
 }
 
 /**
- * The instances that serve the datasources of these settings. Which parent folder belongs to which objects service is kept in
- * `objects.json`, so that an instance finds its tables again.
+ * The instances that serve the datasources of these settings, but for those that are `held` by somebody else, with the reason. Which parent
+ * folder belongs to which objects service is kept in `objects.json`, so that an instance finds its tables again.
  */
 export async function planInstances(
   home: string,
   settings: Settings,
   definitions: readonly ServiceDefinition[],
   plan: Catalogue['plan'],
+  held: Readonly<Record<string, string>> = {},
 ): Promise<DataInstances> {
   const { parents: path } = homePaths(home);
   const datasources = settingValue(settings, 'datasources') as PlatformSettings['datasources']['datasources'];
   const meant = Object.fromEntries(
     Object.entries(datasources)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .filter(([, group]) => (group.kind === 'remote' ? group.endpoint : group.folder))
+      .filter(([name, group]) => !(name in held) && (group.kind === 'remote' ? group.endpoint : group.folder))
       .map(([name, group]) => [name, settingsOfOne(home, group)]),
   );
   const known = await readParents(path);
@@ -42,7 +43,9 @@ export async function planInstances(
   return {
     problems: {
       ...Object.fromEntries(
-        Object.entries(datasources).flatMap(([name, group]) => (name in meant ? [] : [[name, missing[group.kind]]])),
+        Object.entries(datasources).flatMap(([name, group]) =>
+          name in meant ? [] : [[name, held[name] ?? missing[group.kind]]],
+        ),
       ),
       ...problems,
     },
@@ -52,6 +55,20 @@ export async function planInstances(
     }),
   };
 }
+
+/** The folders that these instances write to, by datasource. */
+export function writtenFolders(instances: readonly ServiceInstance[]): Record<string, string> {
+  const plans = instances.flatMap(({ definition, plan }) => (definition.name === objectsService ? [plan as ObjectsPlan] : []));
+  return Object.fromEntries(
+    plans.flatMap(({ parent, bucketsOf, buckets }) =>
+      bucketsOf === undefined
+        ? buckets.flatMap(({ bucket, folder }) => (folder === '' ? [] : [[bucket, join(parent, folder)]]))
+        : [[bucketsOf, parent]],
+    ),
+  );
+}
+
+const objectsService = 'cellar.grpc.data.objects';
 
 type Group = PlatformSettings['datasources']['datasources'][string];
 

@@ -3,6 +3,7 @@ import { openDatabase } from '#kernel/database/open.ts';
 import type { Log } from '#kernel/log.ts';
 import { addProcessMetrics, ProcessMetrics } from '#kernel/metrics.ts';
 import { sampleCpu } from '#kernel/process/cpu.ts';
+import { createFolderClaims } from '#kernel/process/folder-claims.ts';
 import { watchHealth } from '#kernel/process/health.ts';
 import { killLeftovers, rememberProcesses } from '#kernel/process/leftovers.ts';
 import { type HomeLock, lockHome } from '#kernel/process/lock.ts';
@@ -17,7 +18,7 @@ import type { LiveSettings } from '#kernel/settings/live-settings.ts';
 import { type Given, settingValue } from '#kernel/settings/resolve.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { type Catalogue, loadDefinitions } from './catalogue.ts';
-import { type DataInstances, planInstances } from './data-instances.ts';
+import { type DataInstances, planInstances, writtenFolders } from './data-instances.ts';
 import { followStored } from './follow-stored.ts';
 import { sectionsFor } from './fork-settings.ts';
 import { Instances } from './instances.ts';
@@ -155,8 +156,12 @@ async function start(options: MainOptions, lock: HomeLock, undo: Undo, cleanUp: 
     own.includes(instance.definition) || matchesAny(patterns, instanceName(instance));
   const single = definitions.filter(({ hasInstances }) => !hasInstances).map(withoutInstance);
   let problems: DataInstances['problems'] = {};
+  const claims = createFolderClaims(home);
+  undo.push(() => claims.release());
   const plan = async (): Promise<ServiceInstance[]> => {
-    const planned = await planInstances(home, live.settings, services, catalogue.plan);
+    let planned = await planInstances(home, live.settings, services, catalogue.plan);
+    const held = await claims.take(writtenFolders(planned.instances.filter(isMeant)));
+    if (Object.keys(held).length > 0) planned = await planInstances(home, live.settings, services, catalogue.plan, held);
     for (const [datasource, reason] of Object.entries(planned.problems)) {
       if (problems[datasource] !== reason) log.error('a datasource cannot be served', { datasource, reason });
     }

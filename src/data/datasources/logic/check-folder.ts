@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { type Fault, failedPrecondition, invalidArgument } from '#kernel/fault.ts';
+import { holderOf } from '#kernel/process/folder-claims.ts';
 import { ownPaths } from '#kernel/process/paths.ts';
 import { type DatasourceSettings, planData } from '../../plan.ts';
 
@@ -50,6 +51,12 @@ export async function checkFolder(
       hint: 'Choose a folder that lies in no other datasource and has neither one nor the home of Cellar in it.',
     });
   }
+  const holder = await holderOf(path, home);
+  if (holder !== undefined)
+    throw failedPrecondition(`Cannot serve ${folder} as "${name}": ${holder}`, {
+      reason: 'folder_served',
+      hint: 'Remove the datasource there, or stop that server: each would clear away what the other writes.',
+    });
   return path;
 }
 
