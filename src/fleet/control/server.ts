@@ -184,7 +184,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       hostsRpc({ ...parts, sights, remoteAgents }),
       clustersRpc({
         ...{ ...parts, sights, planOf, version: manifest.version },
-        eventsOf: (cluster, last, patience) => lastEvents(events, cluster, last, patience),
+        eventsOf: (cluster, last, owner, patience) => lastEvents(events, cluster, last, owner, patience),
       }),
       engineRpc({ ...parts, engine, figures, people: createPeople(micro), events, planOf }),
       operationsRpc({ ...parts, events }),

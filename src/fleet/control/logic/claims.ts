@@ -96,8 +96,8 @@ export async function renewClaim({ database, store, append, now }: ClaimParts, i
 const retry = new Error('The cluster was changed meanwhile');
 
 export function claimEvent(claim: StoredClaim, reason: string, message: string, actor: string): FleetEvent {
-  const { id, cluster, given } = claim;
-  return { kind: 'claim', name: id, reason, message, actor, severity: 'info', ...(cluster ? { cluster, ...given } : {}) };
+  const { id, cluster, given, user: owner } = claim;
+  return { kind: 'claim', name: id, reason, message, actor, severity: 'info', ...(cluster ? { cluster, ...given } : {}), owner };
 }
 
 function endMessage({ userName, cluster, endReason }: StoredClaim): string {

@@ -17,7 +17,12 @@ export interface FleetEvent {
   /** Of that cluster. */
   readonly blueprint?: string;
   readonly labels?: Labels;
+  /** User id: who had that cluster then, or whose claim it is. */
+  readonly owner?: string;
 }
 
 /** What an event says of the cluster it is about, so that it can be told from others when the cluster is gone. */
-export const factsOf = ({ host, blueprint, labels }: ClusterFacts): ClusterFacts => ({ host, blueprint, labels });
+export const factsOf = ({ host, blueprint, labels, owner }: ClusterFacts): ClusterFacts => ({
+  ...{ host, blueprint, labels },
+  ...(owner ? { owner } : {}),
+});

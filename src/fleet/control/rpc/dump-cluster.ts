@@ -19,8 +19,8 @@ import { snapshotMessage } from './snapshots-controller.ts';
 
 export interface DumpParts extends ControlParts {
   readonly planOf: (cluster: StoredCluster) => Promise<MembersPlan>;
-  /** The last ones about a cluster, oldest first. */
-  readonly eventsOf: (cluster: string, last: number, signal: AbortSignal) => AsyncIterable<FleetEvent>;
+  /** The last ones about a cluster, oldest first; `owner`: of the time in which it was theirs. */
+  readonly eventsOf: (cluster: string, last: number, owner: string | undefined, signal: AbortSignal) => AsyncIterable<FleetEvent>;
   /** Of Cellar. */
   readonly version: string;
 }
@@ -124,13 +124,14 @@ async function* filesOf(
   });
   yield* file('events.jsonl', async (patience) => {
     const lines: string[] = [];
-    for await (const event of parts.eventsOf(cluster.name, eventsMax, patience))
+    for await (const event of parts.eventsOf(cluster.name, eventsMax, isForOperator ? undefined : cluster.owner, patience))
       lines.push(JSON.stringify(mask(toJson(FleetEventSchema, event))));
     return lines.map((line) => `${line}\n`).join('');
   });
   yield* file('operations.json', async () => {
     const rows = await store.operations({ kind: 'cluster', name: cluster.name }, undefined, rowsMax);
-    return json(rows.map((row) => toJson(OperationSchema, create(OperationSchema, operationMessage(row)))));
+    const seen = rows.filter(({ about }) => isForOperator || about?.owner === cluster.owner);
+    return json(seen.map((row) => toJson(OperationSchema, create(OperationSchema, operationMessage(row)))));
   });
   yield* file('snapshots.json', async () => {
     const rows = await store.snapshots(cluster.name, undefined, rowsMax);

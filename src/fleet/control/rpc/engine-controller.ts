@@ -1,3 +1,4 @@
+import type { FleetEvent } from '#gen/cellar/fleet/v1/common_pb.ts';
 import { Engine } from '#gen/cellar/fleet/v1/engine_pb.ts';
 import type { Caller } from '#kernel/calls/caller.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
@@ -89,8 +90,13 @@ export function engineRpc(parts: EngineParts): Binding {
     },
     async *watchClaim({ id }, call) {
       const claim = await find(id, call.caller);
-      const isOurs = ({ kind, name, cluster }: { kind: string; name: string; cluster: string }): boolean =>
-        (kind === 'claim' && name === id) || (claim.cluster !== '' && cluster === claim.cluster);
+      let { cluster } = claim;
+      const isOurs = (event: FleetEvent): boolean => {
+        const isOfClaim = event.kind === 'claim' && event.name === id;
+        if (isOfClaim && event.cluster !== '') cluster = event.cluster;
+        // The same cluster was others' before.
+        return isOfClaim || (cluster !== '' && event.cluster === cluster && event.owner === claim.user && event.kind !== 'claim');
+      };
       for await (const event of watchEvents(events, { after: 0, isFollowing: true }, isOurs, call.signal)) {
         yield event;
         if (event.kind === 'claim' && event.name === id && event.reason === 'ClaimEnded') return;

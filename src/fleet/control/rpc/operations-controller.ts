@@ -1,6 +1,6 @@
-import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { fromBinary } from '@bufbuild/protobuf';
 import { type FleetEvent, FleetEventSchema } from '#gen/cellar/fleet/v1/common_pb.ts';
-import { type OperationSchema, Operations } from '#gen/cellar/fleet/v1/operations_pb.ts';
+import { Operations } from '#gen/cellar/fleet/v1/operations_pb.ts';
 import type { Caller } from '#kernel/calls/caller.ts';
 import { type Binding, implement } from '#kernel/calls/dispatcher.ts';
 import { notFound } from '#kernel/fault.ts';
@@ -40,14 +40,13 @@ export function operationsRpc(parts: OperationsParts): Binding {
   /** Errors: `not_found`, also for an operation of somebody else. */
   async function find(id: string, caller: Caller): Promise<StoredOperation> {
     const operation = await store.operation(id);
-    if (operation && (await isVisible(operation, caller))) return operation;
+    if (operation && isVisible(operation, caller)) return operation;
     throw notFound(`There is no operation "${id}"`, { reason: 'operation_missing' });
   }
 
-  async function isVisible({ kind, name, actor }: StoredOperation, caller: Caller): Promise<boolean> {
-    if (isOperator(caller) || actor === caller.name) return true;
-    return kind === 'cluster' && (await store.cluster(name))?.owner === caller.id;
-  }
+  /** Users see what they have begun, and what was begun with a cluster while they had it. */
+  const isVisible = ({ actor, about }: StoredOperation, caller: Caller): boolean =>
+    isOperator(caller) || actor === caller.name || about?.owner === caller.id;
 
   return implement(Operations, {
     getOperation: async ({ id }, { caller }) => operationMessage(await find(id, caller)),
@@ -57,9 +56,7 @@ export function operationsRpc(parts: OperationsParts): Binding {
       const filter = { ...(kind ? { kind } : {}), ...(name ? { name } : {}), ...(state ? { state } : {}) };
       const rows = await store.operations(filter, decodePlace(list, pageToken, isPlace), limit + 1);
       const [page, nextPageToken] = cutPage(list, rows, limit, ({ createdMs, id }): Place => ({ createdMs, id }));
-      const operations: MessageInitShape<typeof OperationSchema>[] = [];
-      for (const operation of page) if (await isVisible(operation, caller)) operations.push(operationMessage(operation));
-      return { operations, nextPageToken };
+      return { operations: page.filter((one) => isVisible(one, caller)).map(operationMessage), nextPageToken };
     },
     async *watchOperation({ id }, { caller, signal }) {
       let last = '';
@@ -77,27 +74,25 @@ export function operationsRpc(parts: OperationsParts): Binding {
       return operationMessage(await cancelOperation(parts, id, caller.name));
     },
     async *listEvents({ after, follow, host, cluster, last }, { caller, signal }) {
-      const own = isOperator(caller)
-        ? undefined
-        : new Set((await store.claims({ user: caller.id }, undefined, 1000)).flatMap((claim) => [claim.id, claim.cluster]));
       const fits = (event: FleetEvent): boolean =>
         (host === '' || event.host === host) &&
         (cluster === '' || event.cluster === cluster) &&
-        (own === undefined || own.has(event.name) || (event.cluster !== '' && own.has(event.cluster)));
+        (isOperator(caller) || event.owner === caller.id);
       const from = last > 0 ? Math.max(Number(after), await placeOfLast(events, last, fits, signal)) : Number(after);
       yield* watchEvents(events, { after: from, isFollowing: follow }, fits, signal);
     },
   });
 }
 
-/** The last so many events of a cluster, oldest first. */
+/** The last so many events of a cluster, oldest first; `owner`: of the time in which it was theirs. */
 export async function* lastEvents(
   feed: EventFeed,
   cluster: string,
   last: number,
+  owner: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<FleetEvent> {
-  const fits = (event: FleetEvent): boolean => event.cluster === cluster;
+  const fits = (event: FleetEvent): boolean => event.cluster === cluster && (owner === undefined || event.owner === owner);
   const after = await placeOfLast(feed, last, fits, signal);
   yield* watchEvents(feed, { after, isFollowing: false }, fits, signal);
 }

@@ -78,7 +78,7 @@ export interface StoredCluster extends ClusterRecord {
 }
 
 /** Where a cluster is and what it is of. */
-export type ClusterFacts = Pick<StoredCluster, 'host' | 'blueprint' | 'labels'>;
+export type ClusterFacts = Pick<StoredCluster, 'host' | 'blueprint' | 'labels'> & Partial<Pick<StoredCluster, 'owner'>>;
 
 export interface NewCluster {
   readonly name: string;
