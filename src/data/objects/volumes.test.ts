@@ -13,8 +13,7 @@ import { startBackend, textBody } from './testing/start-backend.ts';
  * The same random requests, restarts and faults as in `model.test.ts`, on volumes that take several names for one, refuse some, or make up
  * inodes, with keys that such volumes cannot tell apart. `CELLAR_RANDOM_RUNS`, `CELLAR_SEED` and `CELLAR_SHRINK` mean the same.
  */
-const runs = Number(process.env['CELLAR_RANDOM_RUNS'] ?? 100);
-const timeMsMax = process.env['CELLAR_RANDOM_RUNS'] ? 3_600_000 : 600;
+const runs = Number(process.env['CELLAR_RANDOM_RUNS'] ?? 4);
 
 const kinds: readonly VolumeKind[] = ['exfat', 'ntfs', 'ntfs-caseless', 'nfd', 'nfd-made-up'];
 const verbs: readonly Verb[] = ['put', 'delete', 'copy', 'read', 'list', 'upload', 'part', 'complete', 'abort'];
@@ -47,7 +46,7 @@ async function check(t: TestContext, kind: VolumeKind, keys: readonly string[], 
   });
   const seed = process.env['CELLAR_SEED'] ? { seed: Number(process.env['CELLAR_SEED']) } : {};
   const endOnFailure = !process.env['CELLAR_SHRINK'];
-  await fc.assert(property, { numRuns: runs, endOnFailure, interruptAfterTimeLimit: timeMsMax, ...seed });
+  await fc.assert(property, { numRuns: runs, endOnFailure, ...seed });
 }
 
 const skip = volumesMissing();

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { Index } from '#gen/cellar/data/v1/index_pb.ts';
 import { Objects } from '#gen/cellar/data/v1/objects_pb.ts';
 import { Sync } from '#gen/cellar/data/v1/sync_pb.ts';
@@ -6,10 +5,11 @@ import { implement } from '#kernel/calls/dispatcher.ts';
 import type { Micro, Running } from '#kernel/services/service.ts';
 import type { SettingsOf } from '#kernel/settings/setting.ts';
 import type { DatasourcePlan } from '../plan.ts';
-import { exactVolume, probeVolume } from '../volume.ts';
+import { exactVolume } from '../volume.ts';
 import { assertFolder } from './logic/assert-folder.ts';
 import { Disk } from './logic/disk.ts';
 import { Keeper } from './logic/keeper.ts';
+import { liveVolume } from './logic/live-volume.ts';
 import { DiskMounts } from './logic/mounts.ts';
 import { createPausing } from './logic/pausing.ts';
 import { Remote } from './logic/remote.ts';
@@ -37,7 +37,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   const source = await micro.followStream(plan.objectsService, 'changes');
   const store = createSyncStore(micro.database);
   const isRemote = kind === 'remote';
-  const volume = isRemote ? exactVolume : probeVolume(join(root, '.cellar'));
+  const { volume, refresh } = isRemote ? { volume: exactVolume, refresh: () => undefined } : liveVolume(root);
   const mounts = new DiskMounts({
     root,
     known: await store.mounts(),
@@ -66,7 +66,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
   });
   const storage = isRemote
     ? new Remote({ objects: micro.client(Objects, { service: plan.objectsService }), bucket: plan.datasource })
-    : new Disk({ root, kind, volume, mounts });
+    : new Disk({ root, kind, volume, mounts, onPass: refresh });
   const keeper = new Keeper({
     subject: { datasource: plan.datasource, place: storage.place },
     storage,

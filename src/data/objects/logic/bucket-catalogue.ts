@@ -83,7 +83,7 @@ export class BucketCatalogue {
     return await this.#locks.run(bucket, async () => {
       const current = this.#opened.get(bucket);
       if (current?.folder.root === folder.root) {
-        if (current.folder.device !== folder.device) current.disk.volume = this.#volumeOf(folder);
+        if (current.folder.device !== folder.device || !current.disk.volume.isKnown) current.disk.volume = this.#volumeOf(folder);
         return Object.assign(current, { folder, checkedMs: this.#options.now() });
       }
       const opened = await this.#make(bucket, folder);

@@ -20,6 +20,8 @@ export interface DiskOptions {
   readonly kind: DatasourceKind;
   readonly volume: Volume;
   readonly mounts: DiskMounts;
+  /** Called before all is compared. */
+  readonly onPass?: () => void;
 }
 
 /** How many paths are looked at before others get their turn, about a millisecond's worth. */
@@ -34,10 +36,10 @@ export class Disk implements Storage {
   readonly #volume: Volume;
   readonly #names: SpeltNames;
 
-  constructor({ root, kind, volume, mounts }: DiskOptions) {
+  constructor({ root, kind, volume, mounts, onPass }: DiskOptions) {
     this.place = root;
     this.mounts = mounts;
-    this.root = new RootFolder(root, mounts, volume);
+    this.root = new RootFolder(root, { mounts, volume, onPass });
     this.#kind = kind;
     this.#volume = volume;
     this.#names = new SpeltNames(root, volume);

@@ -8,6 +8,13 @@ import { isPrivate } from './private-path.ts';
 import type { Mounts, Root } from './storage.ts';
 import { toldInode } from './told-inode.ts';
 
+export interface RootFolderOptions {
+  readonly mounts: Mounts;
+  readonly volume: Pick<Volume, 'hasInodes'>;
+  /** Called before the folder is taken for the one to compare. */
+  readonly onPass: (() => void) | undefined;
+}
+
 /**
  * The datasource's folder itself: with its disk it comes, goes, or is another than before. Where inodes are made up, its disk has to do
  * for telling which it is.
@@ -17,16 +24,19 @@ export class RootFolder implements Root {
   readonly #path: string;
   readonly #mounts: Mounts;
   readonly #volume: Pick<Volume, 'hasInodes'>;
+  readonly #onPass: (() => void) | undefined;
   /** That of the folder that was compared last; 0: none was. */
   #inode = 0;
 
-  constructor(path: string, mounts: Mounts, volume: Pick<Volume, 'hasInodes'>) {
+  constructor(path: string, { mounts, volume, onPass }: RootFolderOptions) {
     this.#path = path;
     this.#mounts = mounts;
     this.#volume = volume;
+    this.#onPass = onPass;
   }
 
   see(): TreeEntry {
+    this.#onPass?.();
     const stats = this.#stats();
     if (!stats) throw folderMissing(this.#path);
     return { path: '', isFolder: true, sizeBytes: 0, mtimeUs: modifyTimeUs(stats), inode: this.#identity(stats) };
