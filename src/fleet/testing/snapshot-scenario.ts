@@ -20,8 +20,10 @@ export async function etcdSnapshotScenario(ground: ChainGround): Promise<void> {
   const { fleet } = ground;
   const used = await apply(ground, 'etcd', { size: '3', fsync: 'false' });
   const cluster = used.cluster.name;
-  const urls = (used.connection['endpoints'] ?? '').split(',');
   const call = async (member: number, path: string, body: Readonly<Record<string, string>>): Promise<unknown> => {
+    // Another incarnation may lie on other nodes.
+    const { endpoints, secrets } = await clusters.getConnection({ name: cluster });
+    const urls = (endpoints['endpoints'] ?? secrets['endpoints'] ?? '').split(',');
     const encoded = Object.fromEntries(Object.entries(body).map(([name, text]) => [name, base64(text)]));
     const response = await fetch(`${urls[member]}${path}`, { method: 'POST', body: JSON.stringify(encoded) });
     if (!response.ok) throw new Error(await response.text());
@@ -100,7 +102,7 @@ export async function litecoinSnapshotScenario(ground: ChainGround): Promise<voi
     return { ...endpoints, ...secrets };
   };
   const ask = async (password: string, method: string, ...params: readonly unknown[]): Promise<unknown> => {
-    const { user = '', nodes = '' } = used.connection;
+    const { user = '', nodes = '' } = await connection();
     const authorization = `Basic ${base64(`${user}:${password}`)}`;
     const request = { method: 'POST', headers: { authorization }, body: JSON.stringify({ id: 1, method, params }) };
     const answer = await fetch(nodes.split(',')[1] ?? '', request);
