@@ -51,6 +51,7 @@ test('clusters of the fleet are whose they are', { timeout: 300_000 }, async (t)
     assert.match(await run('events', '--last', '0'), /ann has cluster/);
 
     const unknown = await product.cli('apply', 'evm-dev', '--for', 'nobody');
+    assert.equal((await product.cli('apply', 'evm-dev', '--for', '')).exitCode, 2, 'an empty name is nobody');
     assert.equal(unknown.exitCode, 3, unknown.stderr);
     assert.match(unknown.stderr, /There is no user "nobody"/);
     const disabled = await product.cli('apply', 'evm-dev', '--for', 'gone');

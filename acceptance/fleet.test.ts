@@ -132,6 +132,10 @@ test('a pool on this machine: filled, given out, used, given back, refilled', { 
     const cases: [unknown, number, string][] = [
       [{ blueprint: 'no-such' }, 404, 'blueprint_missing'],
       [{ blueprint: 'evm-dev', parameters: { chainId: '5' } }, 404, 'no_match'],
+      [{ blueprint: 'evm-dev', parameters: { chainId: 'abc' } }, 400, 'parameter_invalid'],
+      [{ blueprint: 'evm-dev', parameters: { chain: '5' }, wait_seconds: 60 }, 400, 'parameter_invalid'],
+      [{ parameters: { chainId: '5'.repeat(2000) }, wait_seconds: 60 }, 400, 'label_too_long'],
+      [{ labels: { ['x'.repeat(64)]: '' } }, 400, 'label_too_long'],
       [{ blueprint: 'evm-dev', wait_seconds: 1000 }, 400, ''],
       [{ blueprint: 'evm-dev', selectors: [{ labels: 'zone' }] }, 400, 'selector_invalid'],
     ];

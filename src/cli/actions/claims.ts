@@ -1,7 +1,7 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Claim, Claim_State, Claim_StateSchema, ClaimSchema, Engine } from '#gen/cellar/fleet/v1/engine_pb.ts';
 import type { Client } from '#kernel/calls/client.ts';
-import { notFound } from '#kernel/fault.ts';
+import { invalidArgument, notFound } from '#kernel/fault.ts';
 import type { CliContext } from '../command.ts';
 import { parseSeconds } from '../duration.ts';
 import { enumWord, formatAge, formatDuration, formatTime } from '../output/format.ts';
@@ -31,6 +31,7 @@ export async function applyForCluster(context: CliContext, words: readonly strin
     .map(([name, value]) => `${name}=${value}`)
     .join(',');
   const selectors = hosts.length > 0 ? hosts.map((host) => ({ host, labels })) : labels === '' ? [] : [{ host: '', labels }];
+  if (options.for === '') throw invalidArgument('Cannot apply for nobody: --for names no user');
   const [ttlSeconds, waitSeconds] = [parseSeconds(options.ttl), parseSeconds(options.wait)];
   const engine = await client(context, Engine);
   let claim: Claim;

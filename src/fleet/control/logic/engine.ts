@@ -1,5 +1,6 @@
 import { aborted, Code, exhausted, Fault, notFound } from '#kernel/fault.ts';
 import { type Bell, createBell } from '#lib/bell.ts';
+import { fillParameters } from '../../blueprints/logic/plan-members.ts';
 import type { Labels } from '../../common/words.ts';
 import { fitsWish } from '../store/fits-wish.ts';
 import type { ClaimWish, StoredClaim } from '../store/store.ts';
@@ -100,7 +101,7 @@ export function createEngine(
     );
   }
 
-  /** Says why there is none. */
+  /** Says why there is none; of parameters that no cluster can have, that. */
   async function refuse(claim: StoredClaim, tried: string): Promise<never> {
     const { blueprint, selectors } = claim.wish;
     const same = await store.clusters(blueprint === '' ? {} : { blueprint }, '', 1000);
@@ -108,7 +109,7 @@ export function createEngine(
     const fitting = same.filter((cluster) => fitsWish(cluster, claim.wish, labels.get(cluster.host) ?? {}));
     const what = `${blueprint === '' ? 'any blueprint' : `blueprint "${blueprint}"`}${selectors.length > 0 ? ' in these places' : ''}`;
     if (fitting.length === 0) {
-      if (blueprint !== '') await parts.blueprint(blueprint);
+      if (blueprint !== '') fillParameters((await parts.blueprint(blueprint)).blueprint, claim.wish.parameters);
       throw notFound(`No cluster of ${what} with these parameters is in the pool${tried}`, {
         reason: 'no_match',
         hint: 'Wait for one to be built (`--wait`; over REST `wait_seconds`), or ask an administrator for one.',

@@ -10,7 +10,7 @@ import { type ClusterVerb, orderCluster } from '../logic/cluster-verbs.ts';
 import { type HostSights, isSeen } from '../logic/host-sights.ts';
 import type { ClusterFilter, StoredCluster } from '../store/store.ts';
 import { type DumpParts, dumpCluster } from './dump-cluster.ts';
-import { clusterMessage, operationMessage, readClusterState, readHealth, readSelector } from './messages.ts';
+import { clusterMessage, operationMessage, readClusterState, readHealth, readLabels, readSelector } from './messages.ts';
 
 const list = 'clusters';
 const tailDefault = 100;
@@ -51,7 +51,7 @@ export function clustersRpc(parts: ClustersParts): Binding {
 
   return implement(Clusters, {
     async createCluster({ name, host, blueprint, parameters, labels }, call) {
-      const wish = { ...(name ? { name } : {}), ...(host ? { host } : {}), blueprint, parameters, labels };
+      const wish = { ...(name ? { name } : {}), ...(host ? { host } : {}), blueprint, parameters, labels: readLabels(labels) };
       return describe(await buildCluster(parts, wish, call.caller.name), call.signal);
     },
     getCluster: async ({ name }, call) => describe(await visibleCluster(store, name, call.caller), call.signal),

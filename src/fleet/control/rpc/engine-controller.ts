@@ -12,7 +12,7 @@ import type { Engine as EngineVerbs } from '../logic/engine.ts';
 import type { FleetFigures } from '../logic/fleet-figures.ts';
 import type { People } from '../logic/people.ts';
 import type { StoredClaim, StoredCluster } from '../store/store.ts';
-import { claimMessage, clusterMessage, readSelector } from './messages.ts';
+import { claimMessage, clusterMessage, readLabels, readSelector } from './messages.ts';
 import { type EventFeed, watchEvents } from './operations-controller.ts';
 
 const list = 'claims';
@@ -51,7 +51,8 @@ export function engineRpc(parts: EngineParts): Binding {
     async apply(request, { caller, signal }) {
       if (request.user !== '' && request.user !== caller.id && !isOperator(caller))
         throw permissionDenied('Only administrators may claim clusters for others', { reason: 'not_operator' });
-      const { blueprint, parameters, allowMultiple, labels } = request;
+      const { blueprint, allowMultiple } = request;
+      const [parameters, labels] = [readLabels(request.parameters), readLabels(request.labels)];
       const selectors = request.selectors.map((selector) => ({ host: selector.host, labels: readSelector(selector.labels) }));
       const startMs = performance.now();
       const isOther = request.user !== '' && request.user !== caller.id;

@@ -103,6 +103,23 @@ const portRange = { first: 20_000, last: 29_999 };
 /** Kubernetes publishes these unless its own settings say otherwise. Source: Kubernetes, Service, NodePort. */
 const nodePortRange = { first: 30_000, last: 32_767 };
 
+const [nameLengthMax, valueLengthMax] = [63, 1000];
+
+/** Labels or parameters as somebody gave them, of a length that can be shown. Errors: `invalid_argument` with reason `label_too_long`. */
+export function readLabels(labels: Labels): Labels {
+  for (const [name, value] of Object.entries(labels)) {
+    if (name !== '' && name.length <= nameLengthMax && value.length <= valueLengthMax) continue;
+    throw invalidArgument(
+      `Cannot use ${JSON.stringify(name.slice(0, nameLengthMax))} with a value of ${value.length} characters`,
+      {
+        reason: 'label_too_long',
+        hint: `A name has 1 to ${nameLengthMax} characters, and a value ${valueLengthMax} at most.`,
+      },
+    );
+  }
+  return labels;
+}
+
 /** Shape: `name=value,name=value`. Errors: `invalid_argument`. */
 export function readSelector(text: string): Labels {
   const pairs = text.split(',').filter((pair) => pair.trim() !== '');
@@ -130,7 +147,8 @@ function readSpecFields(spec: HostSpecMessage, type: AgentType | undefined): Omi
   const { address, credentials, capacity, capacityWeight, autofill, warmMin, cordoned, labels, remoteAgent } = spec;
   const range = type === 'kubernetes' ? nodePortRange : portRange;
   return {
-    ...{ address, credentials, capacity, capacityWeight, autofill, warmMin, cordoned, labels, remoteAgent },
+    ...{ address, credentials, capacity, capacityWeight, autofill, warmMin, cordoned, remoteAgent },
+    labels: readLabels(labels),
     templates: spec.templates.map(({ blueprint, parameters }) => ({ blueprint, parameters })),
     portFirst: spec.portFirst || range.first,
     portLast: spec.portLast || range.last,
