@@ -19,14 +19,14 @@ import type { BucketDisk } from './bucket-disk.ts';
 import { assertExpected, assertUploadChecksum, chooseParts, completeChecksums, completeEtag } from './complete-parts.ts';
 import { type ContentEncoder, newEnvelope } from './content-coding.ts';
 import { type Directory, openDirectory } from './directory.ts';
-import { close, fdatasync, lstat, open, readdir, remove, statsOf, unlink } from './fs.ts';
+import { close, fdatasync, lstat, open, readdir, remove, rename, statsOf, unlink } from './fs.ts';
 import { privateFolder } from './key-path.ts';
 import type { ObjectWriter } from './object-writer.ts';
 import { parsePartFileName, partFileName, readParts, type StoredPart } from './part-files.ts';
 import { PartPlaces } from './part-places.ts';
 import { mtimeMsOf } from './stamp.ts';
 import { attributesOf } from './stored.ts';
-import { counted, temporaryFile, writeAll, writeTemporaryFile } from './temporary-file.ts';
+import { counted, writeAll, writeTemporaryFile } from './temporary-file.ts';
 import { type CompletedUpload, completedName, readJson, recordName, type UploadRecord, writeJson } from './upload-record.ts';
 
 export interface FolderUploadsOptions {
@@ -114,9 +114,12 @@ export class FolderUploads {
     const place = body.sizeBytes ? places.claim(partNumber, this.#sizeOnDisk(encoder, body.sizeBytes)) : undefined;
     try {
       const placed = place && (await writePlaced(directory.at(wholeFileName(place.strideBytes)), place.position, body, encoder));
-      await using file = await writeTemporaryFile(directory, `tmp-${this.#disk.newId()}`, placed ?? body, {
-        encoder: placed ? undefined : encoder,
-      });
+      await using file = await writeTemporaryFile(
+        directory,
+        `tmp-${this.#disk.newId()}`,
+        placed ?? body,
+        placed ? undefined : encoder,
+      );
       const { md5Hex, checksums } = file.digest;
       const etag = encoder?.etagOf(md5Hex) ?? md5Hex;
       const sizeBytes = placed?.writtenBytes ?? file.sizeBytes;
@@ -124,6 +127,7 @@ export class FolderUploads {
       return await this.#locks.run(uploadId, async () => {
         // Only one that is sent again is looked for: an upload may have ten thousand.
         const names = places.has(partNumber) ? await readdir(directory.at('.')) : [];
+        if (names.includes(completedName)) await forgetCompletion(directory);
         // Before it is: should the disk fail now, nobody knows whether it is.
         places.keep(partNumber, placed !== undefined);
         await file.moveTo(directory.at(fileName));
@@ -160,10 +164,9 @@ export class FolderUploads {
         const isClosed = places.close();
         try {
           const sized = parts.map((part) => ({ part, sizeBytes: this.#sizeOnDisk(record, part.sizeBytes) }));
-          const { volume } = this.#disk;
-          const whole = await assembleParts(directory, sized, places.strideBytes, isClosed ? places : undefined, volume);
+          const whole = await assembleParts(directory, sized, places.strideBytes, isClosed ? places : undefined);
           const info: ObjectInfo = {
-            ...{ key, etag, checksums, mtimeMs: mtimeMsOf(whole.stats), sizeBytes: plainSizeBytes },
+            ...{ key, etag, checksums, mtimeMs: whole.mtimeMs, sizeBytes: plainSizeBytes },
             headers: record.object.headers,
             parts: parts.map(partOf),
           };
@@ -171,11 +174,15 @@ export class FolderUploads {
           await writeJson(directory, completedName, this.#disk.newId, completed);
           const committed = await this.#writer.commit(
             key,
-            temporaryFile({
-              ...{ path: directory.at(whole.fileName), stats: whole.stats, volume },
-              ...{ sizeBytes: plainSizeBytes, envelope: record.envelope, digest: { md5Hex: '', checksums } },
-              giveUp: async () => undefined,
-            }),
+            {
+              ...whole,
+              sizeBytes: plainSizeBytes,
+              fileSizeBytes: whole.sizeBytes,
+              envelope: record.envelope,
+              digest: { md5Hex: '', checksums },
+              moveTo: (path) => rename(directory.at(whole.fileName), path),
+              [Symbol.asyncDispose]: async () => undefined,
+            },
             { ...record.object, etag, checksums, parts: parts.map(partOf), condition },
           );
           await writeJson(directory, completedName, this.#disk.newId, { ...completed, info: committed });
@@ -332,6 +339,16 @@ export class FolderUploads {
     await remove(uploads.at(uploadId), { recursive: true, force: true });
     await uploads.sync();
   }
+}
+
+/**
+ * Before a part is replaced: a completion that came to nothing may name the file of that very part, and would count as done once it is gone.
+ */
+async function forgetCompletion(directory: Directory): Promise<void> {
+  const completed = await readJson<CompletedUpload>(directory, completedName);
+  if (!completed || !(await statsOf(directory.at(completed.fileName)))) return;
+  await unlink(directory.at(completedName));
+  await directory.sync();
 }
 
 async function readPlaces(directory: Directory): Promise<PartPlaces> {
