@@ -156,6 +156,10 @@ export function createKubernetesDriver({ api, host, fleet, helperImage = () => '
         const { members } = await observe(scope, ref.cluster, patience);
         const seen = members.find((one) => one.member === member && one.incarnation === ref.incarnation);
         if (!seen) throw memberMissing(ref, member);
+        if (seen.state === 'unknown')
+          throw failedPrecondition(`Member "${member}" of cluster "${ref.cluster}" cannot be reached: ${seen.message}`, {
+            reason: 'member_unreachable',
+          });
         if (seen.state !== 'running')
           throw failedPrecondition(`Member "${member}" of cluster "${ref.cluster}" does not run`, { reason: 'member_stopped' });
         return await api.exec(spaceOf(scope, ref), podOf(member), command, patience);
