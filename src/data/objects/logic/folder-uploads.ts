@@ -19,14 +19,14 @@ import type { BucketDisk } from './bucket-disk.ts';
 import { assertExpected, assertUploadChecksum, chooseParts, completeChecksums, completeEtag } from './complete-parts.ts';
 import { type ContentEncoder, newEnvelope } from './content-coding.ts';
 import { type Directory, openDirectory } from './directory.ts';
-import { close, fdatasync, lstat, open, readdir, remove, rename, statsOf, unlink } from './fs.ts';
+import { close, fdatasync, lstat, open, readdir, remove, statsOf, unlink } from './fs.ts';
 import { privateFolder } from './key-path.ts';
 import type { ObjectWriter } from './object-writer.ts';
 import { parsePartFileName, partFileName, readParts, type StoredPart } from './part-files.ts';
 import { PartPlaces } from './part-places.ts';
 import { mtimeMsOf } from './stamp.ts';
 import { attributesOf } from './stored.ts';
-import { counted, writeAll, writeTemporaryFile } from './temporary-file.ts';
+import { counted, temporaryFile, writeAll, writeTemporaryFile } from './temporary-file.ts';
 import { type CompletedUpload, completedName, readJson, recordName, type UploadRecord, writeJson } from './upload-record.ts';
 
 export interface FolderUploadsOptions {
@@ -114,12 +114,9 @@ export class FolderUploads {
     const place = body.sizeBytes ? places.claim(partNumber, this.#sizeOnDisk(encoder, body.sizeBytes)) : undefined;
     try {
       const placed = place && (await writePlaced(directory.at(wholeFileName(place.strideBytes)), place.position, body, encoder));
-      await using file = await writeTemporaryFile(
-        directory,
-        `tmp-${this.#disk.newId()}`,
-        placed ?? body,
-        placed ? undefined : encoder,
-      );
+      await using file = await writeTemporaryFile(directory, `tmp-${this.#disk.newId()}`, placed ?? body, {
+        encoder: placed ? undefined : encoder,
+      });
       const { md5Hex, checksums } = file.digest;
       const etag = encoder?.etagOf(md5Hex) ?? md5Hex;
       const sizeBytes = placed?.writtenBytes ?? file.sizeBytes;
@@ -164,9 +161,10 @@ export class FolderUploads {
         const isClosed = places.close();
         try {
           const sized = parts.map((part) => ({ part, sizeBytes: this.#sizeOnDisk(record, part.sizeBytes) }));
-          const whole = await assembleParts(directory, sized, places.strideBytes, isClosed ? places : undefined);
+          const { volume } = this.#disk;
+          const whole = await assembleParts(directory, sized, places.strideBytes, isClosed ? places : undefined, volume);
           const info: ObjectInfo = {
-            ...{ key, etag, checksums, mtimeMs: whole.mtimeMs, sizeBytes: plainSizeBytes },
+            ...{ key, etag, checksums, mtimeMs: mtimeMsOf(whole.stats), sizeBytes: plainSizeBytes },
             headers: record.object.headers,
             parts: parts.map(partOf),
           };
@@ -174,15 +172,11 @@ export class FolderUploads {
           await writeJson(directory, completedName, this.#disk.newId, completed);
           const committed = await this.#writer.commit(
             key,
-            {
-              ...whole,
-              sizeBytes: plainSizeBytes,
-              fileSizeBytes: whole.sizeBytes,
-              envelope: record.envelope,
-              digest: { md5Hex: '', checksums },
-              moveTo: (path) => rename(directory.at(whole.fileName), path),
-              [Symbol.asyncDispose]: async () => undefined,
-            },
+            temporaryFile({
+              ...{ path: directory.at(whole.fileName), stats: whole.stats, volume },
+              ...{ sizeBytes: plainSizeBytes, envelope: record.envelope, digest: { md5Hex: '', checksums } },
+              giveUp: async () => undefined,
+            }),
             { ...record.object, etag, checksums, parts: parts.map(partOf), condition },
           );
           await writeJson(directory, completedName, this.#disk.newId, { ...completed, info: committed });
