@@ -116,4 +116,19 @@ test('clusters of the fleet are whose they are', { timeout: 300_000 }, async (t)
     assert.match(seen, /ClaimEnded/);
     assert.doesNotMatch(seen, /bob/);
   });
+
+  await t.test('a reader of events that was cut off goes on after the last one it has heard', async () => {
+    const idsOf = async (path: string, lastId?: string): Promise<number[]> => {
+      const headers = { accept: 'text/event-stream', ...(lastId === undefined ? {} : { 'last-event-id': lastId }) };
+      const text = await (await product.rest('GET', path, { headers })).text();
+      return [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
+    };
+    const all = await idsOf('/api/v1/fleet/events');
+    const at = all[4] ?? 0;
+    const after = all.slice(5);
+    assert.deepEqual(await idsOf('/api/v1/fleet/events', String(at)), after);
+    assert.deepEqual(await idsOf('/api/v1/fleet/events?last=2', String(at)), after, 'none is missed');
+    assert.deepEqual(await idsOf('/api/v1/fleet/events?last=2'), all.slice(-2));
+    assert.deepEqual(await idsOf('/api/v1/fleet/events', 'nonsense'), all);
+  });
 });

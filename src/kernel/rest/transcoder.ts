@@ -1,5 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { create, type DescService, type Message } from '@bufbuild/protobuf';
+import { create, type DescService, type Message, ScalarType } from '@bufbuild/protobuf';
 import { Role } from '#gen/cellar/kernel/v1/options_pb.ts';
 import { type HttpBody, HttpBodySchema } from '#gen/google/api/httpbody_pb.ts';
 import type { Caller } from '../calls/caller.ts';
@@ -176,6 +176,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   async function answerStream(served: Served, { request, response, trace, message, callOptions }: Exchange): Promise<void> {
     const ended = new AbortController();
     const signal = AbortSignal.any([callOptions.signal, ended.signal].filter((one) => one !== undefined));
+    resume(served.method, request, message);
     const answers = served.call(message, { ...callOptions, signal }) as AsyncIterable<Message>;
     const { responseField } = served;
     const idOf = positionOf(responseField?.message.field ?? served.method.output.field);
@@ -352,6 +353,17 @@ async function* parts(field: MessageField, answers: AsyncIterable<Message>): Asy
 
 function partOf(field: MessageField, answer: Message): Message {
   return (getField(answer, field) as Message | undefined) ?? create(field.message);
+}
+
+/**
+ * Who was cut off says what it has heard last, and the stream goes on after that: `Last-Event-ID` counts instead of the field `after`.
+ * Source: HTML, "Server-sent events". A header that is no number is left alone.
+ */
+function resume({ input }: Method, { headers }: IncomingMessage, message: Message): void {
+  const last = headers['last-event-id'];
+  const field = input.field['after'];
+  if (typeof last !== 'string' || !/^\d{1,18}$/.test(last)) return;
+  if (field?.fieldKind === 'scalar' && field.scalar === ScalarType.UINT64) setField(message, field, BigInt(last));
 }
 
 /** Streams of events number them: that is their id. */

@@ -89,7 +89,7 @@ export function engineRpc(parts: EngineParts): Binding {
       const [page, nextPageToken] = cutPage(list, rows, limit, ({ appliedMs, id }): Place => ({ appliedMs, id }));
       return { claims: await Promise.all(page.map(describe)), nextPageToken };
     },
-    async *watchClaim({ id }, call) {
+    async *watchClaim({ id, after }, call) {
       const claim = await find(id, call.caller);
       let { cluster } = claim;
       const isOurs = (event: FleetEvent): boolean => {
@@ -98,7 +98,7 @@ export function engineRpc(parts: EngineParts): Binding {
         // The same cluster was others' before.
         return isOfClaim || (cluster !== '' && event.cluster === cluster && event.owner === claim.user && event.kind !== 'claim');
       };
-      for await (const event of watchEvents(events, { after: 0, isFollowing: true }, isOurs, call.signal)) {
+      for await (const event of watchEvents(events, { after: Number(after), isFollowing: true }, isOurs, call.signal)) {
         yield event;
         if (event.kind === 'claim' && event.name === id && event.reason === 'ClaimEnded') return;
       }

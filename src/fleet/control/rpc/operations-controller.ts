@@ -78,7 +78,8 @@ export function operationsRpc(parts: OperationsParts): Binding {
         (host === '' || event.host === host) &&
         (cluster === '' || event.cluster === cluster) &&
         (isOperator(caller) || event.owner === caller.id);
-      const from = last > 0 ? Math.max(Number(after), await placeOfLast(events, last, fits, signal)) : Number(after);
+      // Whoever was cut off goes on there, however many it asked for at first.
+      const from = last > 0 && after === 0n ? await placeOfLast(events, last, fits, signal) : Number(after);
       yield* watchEvents(events, { after: from, isFollowing: follow }, fits, signal);
     },
   });

@@ -284,7 +284,7 @@ export type ListEventsRequest = Message<"cellar.fleet.v1.ListEventsRequest"> & {
   cluster: string;
 
   /**
-   * Only the last so many of those kept; 0: all.
+   * Only the last so many of those kept; 0: all. With `after` it means nothing, so that a reader that was cut off misses none.
    *
    * @generated from field: uint32 last = 5;
    */
