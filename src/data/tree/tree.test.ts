@@ -192,7 +192,9 @@ describe('tree', () => {
     await upload(data, 'photos/p', '1');
     await upload(data, 'docs/sub/x', '1');
     await data.tree.delete({ path: 'docs/sub/x' });
-    await until(() => seen.includes('+photos/p') && seen.includes('-docs/sub/x') && below.includes('-docs/sub/x'));
+    // With its last file the folder goes, which sync may see first: it tells of the folder alone then.
+    const isGone = (lines: readonly string[]): boolean => lines.includes('-docs/sub/x') || lines.includes('-docs/sub');
+    await until(() => seen.includes('+photos/p') && isGone(seen) && isGone(below));
     assert.ok(!seen.includes('+docs/old') && !seen.includes('+docs/hidden'));
     assert.ok(below.every((line) => line.slice(1).startsWith('docs/sub')));
     watching.abort();
