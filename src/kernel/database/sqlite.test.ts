@@ -87,6 +87,17 @@ test('the queue has an end', async (t) => {
   for (const outcome of refused) assert.equal(reasonOf(outcome.reason), 'queue_full');
 });
 
+test('whoever writes without a pause leaves room for others', async (t) => {
+  const database = await sqliteFactory.open(t, { url: await sqliteFactory.createUrl(t) });
+  await database.run('create table t (a bigint)');
+  let isFired = false;
+  setTimeout(() => {
+    isFired = true;
+  }, 1);
+  for (let left = 100_000; left > 0 && !isFired; left -= 1) await database.run('insert into t values (1)');
+  assert.ok(isFired);
+});
+
 test('synchronous statements work inside the transaction and read outside it', async (t) => {
   const database = await sqliteFactory.open(t);
   await database.run('create table t (a bigint)');

@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { backoffMs } from '#lib/backoff.ts';
 import { pause } from '#lib/pause.ts';
 import { aborted, Code, exhausted, Fault, unavailable } from '../fault.ts';
@@ -38,6 +39,8 @@ interface Job {
 /** Bounds of one shared commit: how many transactions, and for how long the first of them waits. */
 const groupSizeMax = 100;
 const groupMsMax = 10;
+/** How long transactions may keep the event loop in one turn. */
+const turnMsMax = 10;
 
 /** How often the file is looked at, to notice that it was removed or replaced under us. */
 const fileCheckMs = 100;
@@ -69,6 +72,8 @@ class SqliteDatabase implements Database {
   #inode: number | undefined;
   #checkedAt = Number.NEGATIVE_INFINITY;
   #draining: Promise<void> | undefined;
+  /** When the first transaction of this turn of the event loop began. */
+  #turnAt: number | undefined;
 
   constructor(options: SqliteOptions) {
     this.name = options.name;
@@ -182,6 +187,7 @@ class SqliteDatabase implements Database {
         job.reject(Fault.from(job.signal.reason));
         continue;
       }
+      if (this.#isTurnOver()) await turn();
       try {
         const connection = await this.#begin(job.signal);
         await this.#runGroup(connection, job);
@@ -190,6 +196,17 @@ class SqliteDatabase implements Database {
       }
     }
     this.#draining = undefined;
+  }
+
+  /** Transactions alone never leave a turn of the event loop: many in a row would keep the process from all else. */
+  #isTurnOver(): boolean {
+    const now = performance.now();
+    if (this.#turnAt !== undefined) return now - this.#turnAt > turnMsMax;
+    this.#turnAt = now;
+    setImmediate(() => {
+      this.#turnAt = undefined;
+    });
+    return false;
   }
 
   /** Opens the transaction; other programs' locks are waited for without blocking the process. */
