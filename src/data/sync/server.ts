@@ -19,6 +19,7 @@ import { createFolderWatches } from './processors/folder-watches.ts';
 import { createFullPasses } from './processors/full-passes.ts';
 import { createNotifications } from './processors/notifications.ts';
 import { followObjectChanges } from './processors/object-changes.ts';
+import { createOwnChanges } from './processors/own-changes.ts';
 import { createSyncController } from './rpc/sync-controller.ts';
 import type { settings } from './settings.ts';
 import { createSyncStore } from './store/store.ts';
@@ -76,8 +77,10 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
       if (!isRemote) notifications.changed(path, true);
     },
   });
+  const ownChanges = createOwnChanges({ head: (headSignal) => source.head(headSignal), signal });
   const notifications = createNotifications({
     ...{ keeper, isPaused, log, signal },
+    whenTold: () => ownChanges.whenTold(),
     onFlood: (folder) => passes.request(folder),
     ...(isRemote ? { ...remoteFlood, isCovered: (path) => !keeper.blocked && passes.isRequested(path) } : {}),
   });
@@ -100,6 +103,7 @@ export async function createServer(micro: Micro<SettingsOf<typeof settings>>): P
     passes.loop(),
     followObjectChanges({
       ...{ source, plan, keeper, log, signal },
+      onReached: (position) => ownChanges.reached(position),
       covered: async () => Number((await index.getPosition({})).sourcePosition),
       fullPass: (passSignal) => passes.runWhenResumed(passSignal),
     }),

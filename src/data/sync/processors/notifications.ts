@@ -8,6 +8,8 @@ import type { Keeper } from '../logic/keeper.ts';
 export interface NotificationsOptions {
   readonly keeper: Pick<Keeper, 'examine'>;
   readonly isPaused: () => boolean;
+  /** Resolves when what storage itself has done until now was taken in: it says more of a change than a notification of the same. */
+  readonly whenTold?: () => Promise<void>;
   /** Asks for a pass over a folder soon, when there was too much to follow. */
   readonly onFlood: (folder: string) => void;
   /** True for a path that a pass will see which has not begun: nobody has to remember it. Default: none is. */
@@ -49,7 +51,7 @@ const settleMsMax = 2000;
 const backoff = { firstMs: 100, maxMs: 5000 };
 
 export function createNotifications(options: NotificationsOptions): Notifications {
-  const { keeper, isPaused, onFlood, isCovered = () => false, log, signal } = options;
+  const { keeper, isPaused, whenTold, onFlood, isCovered = () => false, log, signal } = options;
   const { waitingMax = 50_000, batchMax = 2000, areFoldersNew = true } = options;
   const waiting = new Map<string, Waiting>();
   const bell = createBell();
@@ -101,6 +103,7 @@ export function createNotifications(options: NotificationsOptions): Notification
         const due = takeDue();
         if (due.length === 0 || signal.aborted) continue;
         try {
+          await whenTold?.();
           await keeper.examine({ paths: due, areFoldersNew });
           failures = 0;
         } catch (error) {

@@ -17,6 +17,8 @@ export interface ObjectChangesOptions {
   readonly keeper: Pick<Keeper, 'examine' | 'cover'>;
   /** The position the index covers: the consumer's cursor, kept beside its effects. */
   readonly covered: () => Promise<number>;
+  /** Is told how far the index covers them. */
+  readonly onReached: (position: number) => void;
   /** Resolves when a full pass that began after the call is done. */
   readonly fullPass: (signal: AbortSignal) => Promise<void>;
   readonly log: Log;
@@ -27,7 +29,7 @@ const backoff = { firstMs: 20, maxMs: 2000 };
 
 /** Follows what the objects service writes, so that a write is in the index moments after it was acknowledged. Runs until the signal fires. */
 export async function followObjectChanges(options: ObjectChangesOptions): Promise<void> {
-  const { source, keeper, plan, covered, log, signal } = options;
+  const { source, keeper, plan, covered, onReached, log, signal } = options;
   let failures = 0;
   let last = 0;
   while (!signal.aborted) {
@@ -36,9 +38,11 @@ export async function followObjectChanges(options: ObjectChangesOptions): Promis
       // The index has gone back: it was restored or made anew, and may lack what other programs wrote.
       if (after < last) await options.fullPass(signal);
       last = after;
+      onReached(last);
       for await (const events of source.subscribe({ after, signal })) {
         await keeper.examine(readHints(events, plan));
         last = events.at(-1)?.position ?? last;
+        onReached(last);
         failures = 0;
       }
     } catch (error) {
