@@ -116,6 +116,12 @@ const cases: readonly Case[] = [
     found: ['labels'],
     left: ['9', ...whole, ...rest],
   },
+  {
+    what: 'labels that reach beyond those around them, and over nothing',
+    damage: [`update folders set last = last + 5 where id = ${idOf('a/c')}`],
+    found: ['labels a/c'],
+    left: ['9', ...whole, ...rest],
+  },
   { what: 'wrong sums', damage: [`update folders set own_files = 77 where id = ${idOf('e/f')}`], found: ['sums e/f'] },
   { what: 'sums of nothing', damage: ['update folders set own_bytes = own_bytes + 1'], found: ['sums '] },
   { what: 'a counter set back', damage: ['update state set next_id = 2'], found: ['counter '] },

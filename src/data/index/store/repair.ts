@@ -105,9 +105,10 @@ async function healTree(database: Database): Promise<void> {
     }
     const step = Math.min(labelStride, Math.floor(labelMax / (tree.order.length + 1)));
     const isSound = tree.order.every(
-      ({ pos, last, end }, at) =>
+      ({ pos, last, end, lastAround }, at) =>
         pos > (tree.order[at - 1]?.pos ?? -1) &&
         last >= (tree.order[end]?.pos ?? 0) &&
+        last <= lastAround &&
         last < (tree.order[end + 1]?.pos ?? Number.POSITIVE_INFINITY),
     );
     if (isSound) return;
@@ -128,6 +129,8 @@ interface PlacedFolder {
   readonly last: number;
   /** Place of the last folder that lies in it, itself when there is none. */
   end: number;
+  /** `last` of the folder around it. */
+  lastAround: number;
 }
 
 /** All folders; in tree order those that are reached from the root by parents and names. */
@@ -141,7 +144,7 @@ async function readTree(tx: Transaction): Promise<{ ids: number[]; order: Placed
     for (const { id, parent, pos, last } of rows) {
       ids.push(id);
       const siblings = children.get(parent) ?? [];
-      siblings.push({ id, pos, last, end: 0 });
+      siblings.push({ id, pos, last, end: 0, lastAround: Number.POSITIVE_INFINITY });
       children.set(parent, siblings);
     }
     const end = rows.at(-1);
@@ -160,6 +163,7 @@ async function readTree(tx: Transaction): Promise<{ ids: number[]; order: Placed
     top.next += 1;
     const child = children.get(top.folder.id)?.[top.next];
     if (child) {
+      child.lastAround = top.folder.last;
       stack.push({ folder: child, next: -1 });
     } else {
       top.folder.end = order.length - 1;
