@@ -98,7 +98,7 @@ export function engineRpc(parts: EngineParts): Binding {
         // The same cluster was others' before.
         return isOfClaim || (cluster !== '' && event.cluster === cluster && event.owner === claim.user && event.kind !== 'claim');
       };
-      for await (const event of watchEvents(events, { after: Number(after), isFollowing: true }, isOurs, call.signal)) {
+      for await (const event of watchEvents(events, { after: Number(after) }, isOurs, call.signal)) {
         yield event;
         if (event.kind === 'claim' && event.name === id && event.reason === 'ClaimEnded') return;
       }

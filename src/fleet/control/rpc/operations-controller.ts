@@ -79,8 +79,9 @@ export function operationsRpc(parts: OperationsParts): Binding {
         (cluster === '' || event.cluster === cluster) &&
         (isOperator(caller) || event.owner === caller.id);
       // Whoever was cut off goes on there, however many it asked for at first.
-      const from = last > 0 && after === 0n ? await placeOfLast(events, last, fits, signal) : Number(after);
-      yield* watchEvents(events, { after: from, isFollowing: follow }, fits, signal);
+      const head = await events.source.head(signal);
+      const from = last > 0 && after === 0n ? await placeOfLast(events, last, head, fits, signal) : Number(after);
+      yield* watchEvents(events, { after: from, until: follow ? undefined : head }, fits, signal);
     },
   });
 }
@@ -94,20 +95,22 @@ export async function* lastEvents(
   signal: AbortSignal,
 ): AsyncGenerator<FleetEvent> {
   const fits = (event: FleetEvent): boolean => event.cluster === cluster && (owner === undefined || event.owner === owner);
-  const after = await placeOfLast(feed, last, fits, signal);
-  yield* watchEvents(feed, { after, isFollowing: false }, fits, signal);
+  const head = await feed.source.head(signal);
+  const after = await placeOfLast(feed, last, head, fits, signal);
+  yield* watchEvents(feed, { after, until: head }, fits, signal);
 }
 
-/** The position before the last so many events that fit. */
+/** The position before the last so many events up to `head` that fit. */
 async function placeOfLast(
   { source, oldest }: EventFeed,
   count: number,
+  head: number,
   fits: (event: FleetEvent) => boolean,
   signal: AbortSignal,
 ): Promise<number> {
   const first = await oldest();
   let left = count;
-  for (let end = await source.head(signal); end > first; ) {
+  for (let end = head; end > first; ) {
     const start = Math.max(first, end - readMax);
     const piece = (await source.read(start, end - start, signal)).map(decode).filter(fits);
     if (piece.length >= left) return Number(piece.at(-left)?.position ?? start) - 1;
@@ -117,23 +120,24 @@ async function placeOfLast(
   return first;
 }
 
-/** Events after a position, oldest first, with their place and time; those still to come too when following. */
+/** Events after a position, oldest first, with their place and time, up to `until`; without it those still to come too. */
 export async function* watchEvents(
   { source, oldest }: EventFeed,
-  { after, isFollowing }: { readonly after: number; readonly isFollowing: boolean },
+  { after, until }: { readonly after: number; readonly until?: number | undefined },
   fits: (event: FleetEvent) => boolean,
   signal: AbortSignal,
 ): AsyncGenerator<FleetEvent> {
   let at = Math.max(after, await oldest());
-  for (;;) {
-    const events = await source.read(at, readMax, signal);
-    for (const event of events.map(decode)) if (fits(event)) yield event;
-    at = events.at(-1)?.position ?? at;
-    if (events.length < readMax) break;
+  if (until === undefined) {
+    for await (const events of source.subscribe({ after: at, signal }))
+      for (const event of events.map(decode)) if (fits(event)) yield event;
+    return;
   }
-  if (!isFollowing) return;
-  for await (const events of source.subscribe({ after: at, signal }))
+  while (at < until) {
+    const events = await source.read(at, Math.min(readMax, until - at), signal);
     for (const event of events.map(decode)) if (fits(event)) yield event;
+    at = events.at(-1)?.position ?? until;
+  }
 }
 
 function decode({ payload, position }: StreamEvent): FleetEvent {
