@@ -9,6 +9,7 @@ import { AgentType, type Host, HostStatus_State } from '#gen/cellar/fleet/v1/hos
 import { until } from '#kernel/testing/engines.ts';
 import { dockerMissing, startDocker, type TestDocker } from './agents/testing/docker-engines.ts';
 import { imageMissing, importImage } from './agents/testing/test-images.ts';
+import { isFrozenNoMore } from './testing/container-ground.ts';
 import { operator, startFleet, userNamed } from './testing/fleet-platform.ts';
 
 /*
@@ -161,12 +162,7 @@ test('half of the hosts vanish, one is cut off, one is restarted, half of all fr
             .getContainer(Id)
             [verb]()
             .catch((error: unknown) => {
-              // The watchdog has started it anew meanwhile.
-              if (
-                verb === 'pause' ||
-                !/is not paused|not running|running process|stopped container|no such container/i.test(String(error))
-              )
-                throw error;
+              if (verb === 'pause' || !isFrozenNoMore(error)) throw error;
             });
         }
       }

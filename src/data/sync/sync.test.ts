@@ -135,6 +135,8 @@ describe('sync', () => {
   test('a write through objects is covered by its position, and is one event', async (t) => {
     const data = await ready(t);
     const { position, etag } = await putObject(data, 'new/deep/file.txt', 'hello');
+    // Else the folder around it went with its last file, and the two were told as one.
+    await putObject(data, 'new/stays.txt', 'hello');
     const node = await data.index().getNode({ path: 'new/deep/file.txt', minSourcePosition: position });
     assert.deepEqual([node.sizeBytes, node.etag, node.contentType], [5n, etag, 'text/plain']);
     await data.objects.movePath({ bucket: 'docs', key: 'new', newKey: 'old' });
@@ -151,9 +153,9 @@ describe('sync', () => {
         'created docs/new',
         'created docs/new/deep',
         'created docs/new/deep/file.txt',
+        'created docs/new/stays.txt',
         'moved docs/new > docs/old',
         'deleted docs/old/deep',
-        ...(readdirSync(data.folder()).includes('old') ? [] : ['deleted docs/old']),
       ],
     );
   });

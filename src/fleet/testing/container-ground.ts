@@ -44,9 +44,12 @@ export async function containerGround(
     freeze: each((container) => container.pause()),
     thaw: each((container) =>
       container.unpause().catch((error: unknown) => {
-        // The watchdog has started it anew meanwhile.
-        if (!/is not paused|is not running|stopped container|no such container/i.test(String(error))) throw error;
+        if (!isFrozenNoMore(error)) throw error;
       }),
     ),
   };
 }
+
+/** Why a container cannot be thawed: the watchdog has started it anew meanwhile. */
+export const isFrozenNoMore = (error: unknown): boolean =>
+  /is not paused|not running|running process|stopped container|no such container/i.test(String(error));
