@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { startProduct, waitUntil } from './harness.ts';
 import { parseMetrics } from './prometheus.ts';
 
@@ -82,23 +83,30 @@ test('webhooks, metrics and statistics of the fleet, by REST and by the command,
     const before = receiver.heard.length;
     await product.start();
     await product.cli('host', 'uncordon', 'h1');
-    const last = async (): Promise<number> => {
-      const { stdout } = await product.cli('events', '--json', '--last', '1');
-      return Number((JSON.parse(stdout) as { position: string }).position);
+    // Events go on while they are listed, so both are looked at until they agree.
+    const listed = async (): Promise<string[]> => {
+      const { stdout } = await product.cli('events', '--json', '--last', '100000');
+      const first = receiver.heard[0]?.position ?? 0;
+      return stdout
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as { position: string; reason: string })
+        .filter(({ position }) => Number(position) >= first)
+        .map(({ position, reason }) => `${position} ${reason}`);
     };
-    await waitUntil(async () => receiver.heard.at(-1)?.position === (await last()), patienceMs);
+    const told = (): string[] => [
+      ...new Map(receiver.heard.map(({ id, position, type }) => [id, `${position} ${type}`])).values(),
+    ];
+    let wanted: readonly string[] = [];
+    await waitUntil(
+      async () => {
+        wanted = await listed();
+        return isDeepStrictEqual(told(), wanted);
+      },
+      patienceMs,
+      () => `told:\n${told().join('\n')}\n\nhappened:\n${wanted.join('\n')}`,
+    );
     assert.equal(receiver.heard[before]?.id, killed.id);
-    const { stdout } = await product.cli('events', '--json', '--last', '100000');
-    const events = stdout
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as { position: string; reason: string });
-    const first = receiver.heard[0]?.position ?? 0;
-    const wanted = events
-      .filter(({ position }) => Number(position) >= first)
-      .map(({ position, reason }) => `${position} ${reason}`);
-    const ids = new Map(receiver.heard.map(({ id, position, type }) => [id, `${position} ${type}`]));
-    assert.deepEqual([...ids.values()], wanted);
   });
 
   await t.test('the command adds, tries, changes and deletes one, and lists what came of it', async () => {
