@@ -1,7 +1,8 @@
-import { closeSync, fdatasync, fsync, openSync } from 'node:fs';
+import { closeSync, fdatasync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { Code, Fault } from '../fault.ts';
+import { syncFolder } from '../sync-folder.ts';
 
 /** What SQLite has written to the journal beside a database file, brought to the disk while the process goes on. */
 export interface JournalSync {
@@ -33,7 +34,7 @@ export function openJournalSync(file: string, onFailure: () => void): JournalSyn
     try {
       if (failure) throw failure;
       await promisify(fdatasync)(journal);
-      if (!isNamed) await syncFolderOf(file);
+      if (!isNamed) await syncFolder(dirname(file));
       isNamed = true;
     } catch (error) {
       failure ??= commitUnknown(file, error);
@@ -67,16 +68,6 @@ export function openJournalSync(file: string, onFailure: () => void): JournalSyn
       if (!current) closeSync(journal);
     },
   };
-}
-
-/** Makes the names in the folder of a file durable. */
-async function syncFolderOf(file: string): Promise<void> {
-  const folder = openSync(dirname(file), 'r');
-  try {
-    await promisify(fsync)(folder);
-  } finally {
-    closeSync(folder);
-  }
 }
 
 const commitUnknown = (file: string, cause: unknown): Fault =>

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -6,6 +6,7 @@ import { backoffMs } from '#lib/backoff.ts';
 import { pause } from '#lib/pause.ts';
 import { aborted, Code, exhausted, Fault, unavailable } from '../fault.ts';
 import type { Log } from '../log.ts';
+import { syncFolderNow } from '../sync-folder.ts';
 import type { Changes, Database, Frozen, Row, SqlValue, SyncSql, Transaction, TransactionOptions } from './database.ts';
 import { isRead } from './dialect.ts';
 import { type JournalSync, openJournalSync } from './journal-sync.ts';
@@ -484,16 +485,6 @@ class SqliteTransaction implements Transaction {
       this.#state = 'failed';
       throw error;
     }
-  }
-}
-
-/** Makes the names in a folder durable. */
-function syncFolderNow(path: string): void {
-  const folder = openSync(path, 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
   }
 }
 

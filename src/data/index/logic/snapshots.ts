@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, Transaction } from '#kernel/database/database.ts';
 import { Fault, notFound } from '#kernel/fault.ts';
+import { syncFolder } from '#kernel/sync-folder.ts';
 import { relay } from '#lib/relay.ts';
 import { type Dumped, type DumpedState, dumpRows, dumpState, loadDump } from '../store/dump.ts';
 import { readerOf } from '../store/reader.ts';
@@ -156,15 +157,6 @@ async function* fromLines(lines: AsyncIterable<string>): AsyncGenerator<Dumped> 
     const { table, rows } = JSON.parse(line) as Dumped;
     const at = inodeAt[table];
     yield { table, rows: rows.map((row) => (typeof row[at] === 'string' ? row.with(at, BigInt(row[at])) : row)) } as Dumped;
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

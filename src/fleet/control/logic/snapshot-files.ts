@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { Code, exhausted, Fault, failedPrecondition } from '#kernel/fault.ts';
+import { syncFolder } from '#kernel/sync-folder.ts';
 import { isSystemError } from '#lib/system-error.ts';
 import type { StoredSnapshot, VolumePlace } from '../store/snapshot-store.ts';
 
@@ -234,11 +235,6 @@ async function* toldOf(
     toldMs = performance.now();
     await tell(sizeBytes);
   }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  await using handle = await open(path);
-  await handle.sync();
 }
 
 const damaged = ({ member, volume }: VolumePlace): Fault =>
